@@ -1,0 +1,1 @@
+"""Network blocks that every user uses identically."""

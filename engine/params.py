@@ -1,0 +1,132 @@
+"""Knobs: how a study declares its hyper-parameters. Plain data; knows neither torch nor a form.
+
+A study's ``Params`` is a dataclass whose fields are made by :func:`knob`; :func:`knobs_of` reads them back
+as :class:`Knob` values that a form, the command line or a run's ``config.json`` can use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Value = int | float | bool | str
+
+
+class BadValue(ValueError):
+    """A value that a knob or control refuses; the message is one line that names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One hyper-parameter: ``kind`` is ``int``, ``float``, ``bool`` or ``choice``; ``lo`` and ``hi`` are inclusive."""
+
+    name: str
+    kind: str
+    default: Value
+    text: str
+    lo: float | None = None
+    hi: float | None = None
+    symbol: str = ""
+    live: bool = False
+    log: bool = False
+    choices: tuple[str, ...] = ()
+
+    def check(self, value: Any) -> Value:
+        """The value in this knob's own type, or :class:`BadValue`."""
+        return check_value(self.name, self.kind, value, self.lo, self.hi, self.choices)
+
+    def parse(self, text: str) -> Value:
+        """The value that a person typed, or :class:`BadValue`."""
+        return self.check(parse_value(self.name, self.kind, text))
+
+
+def check_value(
+    name: str, kind: str, value: Any, lo: float | None, hi: float | None, choices: tuple[str, ...] = ()
+) -> Value:
+    """``value`` converted to ``kind`` if it lies in range, else :class:`BadValue` naming ``name``."""
+    if kind == "bool":
+        if not isinstance(value, bool):
+            raise BadValue(f"{name}: {value!r} is not on or off")
+        return value
+    if kind == "choice":
+        if value not in choices:
+            raise BadValue(f"{name}: {value!r} is not one of {', '.join(choices)}")
+        return str(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue(f"{name}: {value!r} is not a number")
+    if not math.isfinite(value):
+        raise BadValue(f"{name}: {value!r} is not a finite number")
+    if kind == "int" and value != int(value):
+        raise BadValue(f"{name}: {value!r} is not a whole number")
+    if (lo is not None and value < lo) or (hi is not None and value > hi):
+        raise BadValue(f"{name}: {value:g} is outside {_range(lo, hi)}")
+    return int(value) if kind == "int" else float(value)
+
+
+def parse_value(name: str, kind: str, text: str) -> Value:
+    """What ``text`` means for a value of ``kind``; range and choices are not looked at."""
+    text = text.strip()
+    if kind == "bool":
+        words = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
+        if text.lower() not in words:
+            raise BadValue(f"{name}: {text!r} is not on or off")
+        return words[text.lower()]
+    if kind == "choice":
+        return text
+    try:
+        return int(text) if kind == "int" else float(text)
+    except ValueError:
+        what = "a whole number" if kind == "int" else "a number"
+        raise BadValue(f"{name}: {text!r} is not {what}") from None
+
+
+def _range(lo: float | None, hi: float | None) -> str:
+    if lo is None:
+        return f"the range up to {hi:g}"
+    return f"the range from {lo:g}" + ("" if hi is None else f" to {hi:g}")
+
+
+def knob(
+    default: Value,
+    text: str,
+    *,
+    lo: float | None = None,
+    hi: float | None = None,
+    symbol: str = "",
+    live: bool = False,
+    log: bool = False,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field that is a knob: ``text`` is its one sentence, ``symbol`` the paper's, in LaTeX.
+
+    ``live`` knobs apply while training goes on; the others rebuild the study. ``log`` asks for a logarithmic slider.
+    """
+    if choices:
+        kind = "choice"
+    elif isinstance(default, bool):
+        kind = "bool"
+    else:
+        kind = "int" if isinstance(default, int) else "float"
+    meta = dict(kind=kind, text=text, lo=lo, hi=hi, symbol=symbol, live=live, log=log, choices=tuple(choices))
+    return dataclasses.field(default=default, metadata={"knob": meta})
+
+
+def knobs_of(params: type) -> tuple[Knob, ...]:
+    """The knobs of a ``Params`` dataclass, in the order in which it declares them."""
+    return tuple(
+        Knob(name=f.name, default=f.default, **f.metadata["knob"])
+        for f in dataclasses.fields(params)
+        if "knob" in f.metadata
+    )
+
+
+def with_values(params: type, values: Mapping[str, Any]) -> Any:
+    """A ``Params`` with ``values`` in place of the defaults; :class:`BadValue` for an unknown name or bad value."""
+    known = {k.name: k for k in knobs_of(params)}
+    for name in values:
+        if name not in known:
+            raise BadValue(f"{name}: no such knob; there are {', '.join(known) or 'none'}")
+    return params(**{name: known[name].check(value) for name, value in values.items()})

@@ -1,0 +1,234 @@
+"""Probes and their controls: how a study declares a question that can be put to its weights. Plain data.
+
+``@probe(ImageGrid, z=Latent("latent"), refresh=0.5)`` marks a method of a study; :func:`probes_of` reads the
+declarations back. Controls of one name and kind are shared by all probes of a study: moving ``z`` in one moves it in all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from engine.params import BadValue, check_value, parse_value
+from engine.payloads import Frames, Payload
+
+Knobs = Mapping[str, Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Control:
+    """Base of all controls; ``text`` is the one sentence of its tool tip."""
+
+    text: str = field(default="", kw_only=True)
+    label: str = field(default="", kw_only=True)
+
+    def initial(self, knobs: Knobs) -> Any:
+        """The value before anybody touched it."""
+        raise NotImplementedError
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> Any:
+        """``value`` in this control's type, or :class:`BadValue` naming ``name``."""
+        raise NotImplementedError
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> Any:
+        """What a person typed on the command line, checked."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Latent(Control):
+    """A code z: as many numbers as the knob named ``size`` says. Value: tuple of float, within +-``reach``."""
+
+    size: str = "latent"
+    reach: float = 8.0
+
+    def initial(self, knobs: Knobs) -> tuple[float, ...]:
+        return (0.0,) * int(knobs[self.size])
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> tuple[float, ...]:
+        n = int(knobs[self.size])
+        try:
+            z = tuple(float(v) for v in value)
+        except (TypeError, ValueError):
+            raise BadValue(f"{name}: {value!r} is not a list of numbers") from None
+        if len(z) != n:
+            raise BadValue(f"{name}: has {len(z)} numbers, the study's code has {n}")
+        if not all(math.isfinite(v) for v in z):
+            raise BadValue(f"{name}: has a number that is not finite")
+        return tuple(min(max(v, -self.reach), self.reach) for v in z)
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> tuple[float, ...]:
+        try:
+            return self.check(name, [float(part) for part in text.split(",")], knobs)
+        except ValueError as e:
+            raise e if isinstance(e, BadValue) else BadValue(f"{name}: {text!r} is not numbers with commas") from None
+
+
+@dataclass(frozen=True)
+class Number(Control):
+    """A number in ``lo``..``hi``; whole numbers where ``default`` is an int."""
+
+    default: float
+    lo: float
+    hi: float
+    log: bool = False
+
+    @property
+    def kind(self) -> str:
+        return "int" if isinstance(self.default, int) else "float"
+
+    def initial(self, knobs: Knobs) -> float:
+        return self.default
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> Any:
+        return check_value(name, self.kind, value, self.lo, self.hi)
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> Any:
+        return self.check(name, parse_value(name, self.kind, text), knobs)
+
+
+@dataclass(frozen=True)
+class Steps(Number):
+    """How many steps a timeline has."""
+
+    default: float = 8
+    lo: float = 2
+    hi: float = 200
+
+
+@dataclass(frozen=True)
+class Seed(Number):
+    """The seed of a probe's private random generator; drawn with a button that shuffles it."""
+
+    default: float = 7
+    lo: float = 0
+    hi: float = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Choice(Control):
+    """One of some words; the first is the default."""
+
+    options: tuple[str, ...]
+
+    def initial(self, knobs: Knobs) -> str:
+        return self.options[0]
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> Any:
+        return check_value(name, "choice", value, None, None, self.options)
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> Any:
+        return self.check(name, text.strip(), knobs)
+
+
+@dataclass(frozen=True)
+class Toggle(Control):
+    """On or off."""
+
+    default: bool = False
+
+    def initial(self, knobs: Knobs) -> bool:
+        return self.default
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> Any:
+        return check_value(name, "bool", value, None, None)
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> Any:
+        return self.check(name, parse_value(name, "bool", text), knobs)
+
+
+@dataclass(frozen=True)
+class Item(Control):
+    """One image: ``held_out:12``, ``train:3`` or ``file:/path/to.png``, picked from thumbnails or dropped in.
+
+    Value: that string. Whether the index or file exists is found out by the engine, which answers with a clear line.
+    """
+
+    default: str = "held_out:0"
+
+    def initial(self, knobs: Knobs) -> str:
+        return self.default
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> str:
+        text = str(value)
+        where, colon, rest = text.partition(":")
+        if where == "file" and rest:
+            return text
+        if where in ("train", "held_out") and rest.isdecimal():
+            return text
+        raise BadValue(f"{name}: {text!r} is not held_out:NUMBER, train:NUMBER or file:PATH")
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> str:
+        text = text.strip()
+        return self.check(name, text if text.partition(":")[0] in ("train", "held_out", "file") else f"file:{text}", knobs)
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What the present weights say of a latent control: ``order`` most active first, ``spread`` the aggregate
+    posterior's standard deviation per dimension, ``mean`` its mean, ``activity`` a number per dimension
+    (KL in nats, or variance) and ``activity_name`` what it is."""
+
+    order: tuple[int, ...]
+    spread: tuple[float, ...]
+    mean: tuple[float, ...]
+    activity: tuple[float, ...]
+    activity_name: str = "KL, nats"
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    """The declaration of one probe."""
+
+    name: str
+    title: str
+    text: str
+    payload: type[Payload]
+    controls: Mapping[str, Control]
+    refresh: float | None
+
+    @property
+    def timeline(self) -> bool:
+        """Whether the answer is a sequence of frames that are all kept."""
+        return issubclass(self.payload, Frames)
+
+    def values(self, given: Mapping[str, Any], knobs: Knobs) -> dict[str, Any]:
+        """Every control's value: what is ``given``, checked, else its initial one; :class:`BadValue` if one is wrong."""
+        for name in given:
+            if name not in self.controls:
+                raise BadValue(f"{name}: no such control of {self.name}; there are {', '.join(self.controls) or 'none'}")
+        return {
+            name: control.check(name, given[name], knobs) if name in given else control.initial(knobs)
+            for name, control in self.controls.items()
+        }
+
+
+def probe(
+    payload: type[Payload], *, title: str = "", refresh: float | None = None, **controls: Control
+) -> Callable[[F], F]:
+    """Marks a method of a study as a probe that answers with ``payload``; its doc string is shown to the user.
+
+    ``refresh``: seconds between redraws while training; None asks again only when a control moves.
+    """
+
+    def mark(method: F) -> F:
+        name = method.__name__
+        text = " ".join((method.__doc__ or "").split())
+        spec = ProbeSpec(name, title or name.replace("_", " ").capitalize(), text, payload, controls, refresh)
+        method.probe_spec = spec  # type: ignore[attr-defined]  # functions take attributes; read back by probes_of
+        return method
+
+    return mark
+
+
+def probes_of(study: type) -> tuple[ProbeSpec, ...]:
+    """The probes of a study class, in the order in which it (and before it, its bases) define them."""
+    found: dict[str, ProbeSpec] = {}
+    for cls in reversed(study.__mro__):
+        for name, member in vars(cls).items():
+            if hasattr(member, "probe_spec"):
+                found[name] = member.probe_spec
+    return tuple(found.values())

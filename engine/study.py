@@ -1,0 +1,137 @@
+"""The declaration of a study: what one file under ``engine/studies/`` has to say. Knows no torch and no window.
+
+A study reads top to bottom: idea, knobs, network, loss, step, probes. Everything else (loading data, the training
+loop, saving, the form, the docks) is done by others from the declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engine.params import Knob, knobs_of
+from engine.probes import Hint, ProbeSpec, probes_of
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of the objective: LaTeX, the metric that measures it, its colour's name and one sentence."""
+
+    latex: str
+    metric: str
+    colour: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The study learns from images; ``default`` is the data set's key."""
+
+    default: str = "digits"
+
+
+@dataclass(frozen=True)
+class DataOption:
+    """One data set that the person can choose; ``reason`` says why it is not ``available``, and how to get it."""
+
+    key: str
+    title: str
+    origin: str
+    size: str
+    licence: str
+    available: bool = True
+    reason: str = ""
+    fetchable: bool = False
+    needs_folder: bool = False
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """All that the window needs to know of a study, as plain data; ``error`` where its file failed to import."""
+
+    key: str
+    title: str
+    family: str
+    text: str = ""
+    paper: str = ""
+    left: str = ""
+    objective: tuple[Term, ...] = ()
+    knobs: tuple[Knob, ...] = ()
+    probes: tuple[ProbeSpec, ...] = ()
+    default_data: str = ""
+    try_this: tuple[str, ...] = ()
+    trains: bool = True
+    error: str = ""
+
+    def initial_knobs(self) -> dict[str, Any]:
+        return {k.name: k.default for k in self.knobs}
+
+    def probe(self, name: str) -> ProbeSpec | None:
+        return next((p for p in self.probes if p.name == name), None)
+
+
+class Study:
+    """Base of all studies. Set before ``build``: ``p`` (the knobs), ``source`` (the loaded data), ``device``."""
+
+    title: ClassVar[str] = ""
+    family: ClassVar[str] = ""
+    paper: ClassVar[str] = ""
+    data: ClassVar[Images | None] = None
+    left: ClassVar[str] = ""
+    """Left side of the objective's equation, LaTeX."""
+    objective: ClassVar[tuple[Term, ...] | list[Term]] = ()
+    tiny: ClassVar[Mapping[str, Any]] = {}
+    """Knobs that the common test suite trains with."""
+    try_this: ClassVar[tuple[str, ...]] = ()
+    """Three things to try, one sentence each."""
+
+    @dataclass
+    class Params:
+        """The knobs; a study overrides this."""
+
+    p: Any
+    source: Any
+    device: torch.device
+    dragging: bool = False
+    """Whether the ask being answered comes from a moving hand: fewer steps, lower resolution will do."""
+
+    def build(self, device: torch.device) -> None:
+        """Makes the modules and optimisers as attributes; they are found, saved and loaded by name."""
+        raise NotImplementedError
+
+    def train_step(self, batch: Any) -> dict[str, torch.Tensor]:
+        """One step; the metrics as detached tensors, scalar or (N,): the engine decides when to read them."""
+        raise NotImplementedError
+
+    def knob_changed(self, name: str) -> None:
+        """A live knob was set in ``p``; for studies that keep a copy of it (an optimiser's learning rate)."""
+
+    def evaluate(self, batch: Any) -> dict[str, torch.Tensor]:
+        """Held-out metrics, one value per item of the batch (N,); {} where the study has none."""
+        return {}
+
+    def hints(self) -> dict[str, Hint]:
+        """What the present weights say of latent controls, by the control's name."""
+        return {}
+
+    @classmethod
+    def declaration(cls, key: str) -> Declaration:
+        doc = " ".join((cls.__doc__ or "").split())
+        return Declaration(
+            key=key,
+            title=cls.title or key,
+            family=cls.family or "Other",
+            text=doc,
+            paper=cls.paper,
+            left=cls.left,
+            objective=tuple(cls.objective),
+            knobs=knobs_of(cls.Params),
+            probes=probes_of(cls),
+            default_data=cls.data.default if cls.data else "",
+            try_this=tuple(cls.try_this),
+            trains=cls.train_step is not Study.train_step,
+        )
