@@ -24,7 +24,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Open(Order):
-    """Builds a study afresh, as ``epoch``. ``data`` '' takes the study's own choice; ``folder`` for images of the user's.
+    """Builds a study afresh, as ``epoch``. ``data`` '' takes the study's choice; ``folder``: images of the user's.
 
     ``run`` opens a run folder or a snapshot file instead: study, knobs, seed and weights come from there.
     """
@@ -218,7 +218,7 @@ class Hints(Report):
 
 @dataclass(frozen=True)
 class Status(Report):
-    """How the engine is: ``state`` is starting, idle, building, training or fetching; ``load`` is the busy share 0..1."""
+    """How the engine is: ``state`` is starting, idle, building, training or fetching; ``load`` the busy share."""
 
     epoch: int
     state: str

@@ -10,9 +10,12 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 Value = int | float | bool | str
+
+_ON = ("1", "true", "on", "yes")
+_OFF = ("0", "false", "off", "no")
 
 
 class BadValue(ValueError):
@@ -70,10 +73,9 @@ def parse_value(name: str, kind: str, text: str) -> Value:
     """What ``text`` means for a value of ``kind``; range and choices are not looked at."""
     text = text.strip()
     if kind == "bool":
-        words = {"1": True, "true": True, "on": True, "yes": True, "0": False, "false": False, "off": False, "no": False}
-        if text.lower() not in words:
+        if text.lower() not in _ON + _OFF:
             raise BadValue(f"{name}: {text!r} is not on or off")
-        return words[text.lower()]
+        return text.lower() in _ON
     if kind == "choice":
         return text
     try:
@@ -117,7 +119,7 @@ def knob(
 def knobs_of(params: type) -> tuple[Knob, ...]:
     """The knobs of a ``Params`` dataclass, in the order in which it declares them."""
     return tuple(
-        Knob(name=f.name, default=f.default, **f.metadata["knob"])
+        Knob(name=f.name, default=cast(Value, f.default), **f.metadata["knob"])
         for f in dataclasses.fields(params)
         if "knob" in f.metadata
     )

@@ -1,7 +1,8 @@
 """Probes and their controls: how a study declares a question that can be put to its weights. Plain data.
 
 ``@probe(ImageGrid, z=Latent("latent"), refresh=0.5)`` marks a method of a study; :func:`probes_of` reads the
-declarations back. Controls of one name and kind are shared by all probes of a study: moving ``z`` in one moves it in all.
+declarations back. Controls of one name and kind are shared by all probes of a study: moving
+``z`` in one moves it in all.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ class Item(Control):
 
     def check(self, name: str, value: Any, knobs: Knobs) -> str:
         text = str(value)
-        where, colon, rest = text.partition(":")
+        where, _, rest = text.partition(":")
         if where == "file" and rest:
             return text
         if where in ("train", "held_out") and rest.isdecimal():
@@ -163,7 +164,8 @@ class Item(Control):
 
     def parse(self, name: str, text: str, knobs: Knobs) -> str:
         text = text.strip()
-        return self.check(name, text if text.partition(":")[0] in ("train", "held_out", "file") else f"file:{text}", knobs)
+        known = text.partition(":")[0] in ("train", "held_out", "file")
+        return self.check(name, text if known else f"file:{text}", knobs)
 
 
 @dataclass(frozen=True)
@@ -196,10 +198,11 @@ class ProbeSpec:
         return issubclass(self.payload, Frames)
 
     def values(self, given: Mapping[str, Any], knobs: Knobs) -> dict[str, Any]:
-        """Every control's value: what is ``given``, checked, else its initial one; :class:`BadValue` if one is wrong."""
+        """Every control's value: the ``given`` one, checked, else its initial one; :class:`BadValue` if one is wrong."""
         for name in given:
             if name not in self.controls:
-                raise BadValue(f"{name}: no such control of {self.name}; there are {', '.join(self.controls) or 'none'}")
+                there = ", ".join(self.controls) or "none"
+                raise BadValue(f"{name}: no such control of {self.name}; there are {there}")
         return {
             name: control.check(name, given[name], knobs) if name in given else control.initial(knobs)
             for name, control in self.controls.items()
