@@ -26,7 +26,8 @@ class Order:
 class Open(Order):
     """Builds a study afresh, as ``epoch``. ``data`` '' takes the study's choice; ``folder``: images of the user's.
 
-    ``run`` opens a run folder or a snapshot file instead: study, knobs, seed and weights come from there.
+    ``run`` opens a run folder or a snapshot file instead: study, knobs, seed and weights come from there; training
+    goes on in that folder if ``keep``, else in a new one (a starter is only read).
     """
 
     epoch: int
@@ -37,6 +38,7 @@ class Open(Order):
     folder: str = ""
     device: str = "auto"
     run: str = ""
+    keep: bool = True
 
 
 @dataclass(frozen=True)

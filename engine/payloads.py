@@ -64,7 +64,8 @@ class Frames(Payload):
 class Bars(Payload):
     """One bar per entry: ``values`` (N,), whiskers ``spread`` (N,) or None, names for the ticks.
 
-    ``image`` (H, W, C) in 0..1 is what the bars are about, drawn beside them.
+    ``image`` (H, W, C) in 0..1 is what the bars are about, drawn beside them. ``control`` names the latent control
+    that the values can be sent to, '' for none.
     """
 
     values: Floats
@@ -74,6 +75,7 @@ class Bars(Payload):
     spread_name: str = ""
     image: Any = None
     caption: str = ""
+    control: str = ""
 
 
 @dataclass(frozen=True)

@@ -198,7 +198,7 @@ class ProbeSpec:
         return issubclass(self.payload, Frames)
 
     def values(self, given: Mapping[str, Any], knobs: Knobs) -> dict[str, Any]:
-        """Every control's value: the ``given`` one, checked, else its initial one; :class:`BadValue` if one is wrong."""
+        """Every control's value: the ``given`` one, checked, or its initial one; :class:`BadValue` if wrong."""
         for name in given:
             if name not in self.controls:
                 there = ", ".join(self.controls) or "none"

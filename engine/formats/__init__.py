@@ -1,0 +1,1 @@
+"""What is written and read: run folders, payloads as files, equations as pictures."""

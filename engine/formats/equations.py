@@ -1,0 +1,21 @@
+"""LaTeX to SVG pictures, on the engine's thread because typesetting takes tens of milliseconds. Knows no view."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+SIZE = 20
+"""Pixels of the type at which the pictures are set; a view scales them."""
+
+
+@lru_cache(maxsize=512)
+def svg(latex: str) -> str:
+    """An SVG picture of ``latex`` in black on nothing; '' if it is empty or cannot be typeset."""
+    if not latex:
+        return ""
+    from ziamath.zmath import Latex  # a quarter of a second to import, and only equations need it
+
+    try:
+        return str(Latex(latex, size=SIZE).svg())
+    except Exception:  # noqa: BLE001  # a study's typing error may raise anything; the view falls back to the text
+        return ""

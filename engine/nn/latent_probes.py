@@ -1,0 +1,248 @@
+"""The probes that every model with an encoder and a decoder answers alike. Knows no loss and no network.
+
+A study mixes in :class:`LatentProbes` and says how to encode and decode; the questions are then the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.data.tensors import ImageTensors
+from engine.nn.gaussian import slerp
+from engine.payloads import Bars, Frames, ImageGrid, LatentMap
+from engine.probes import Choice, Hint, Item, Latent, Number, Seed, Steps, probe
+
+MAP_POINTS = 2000
+HINT_ITEMS = 1000
+
+
+class LatentProbes:
+    """Needs ``encode``, ``decode``, ``prior`` and ``activity`` of the study, and ``p.latent``."""
+
+    p: Any
+    source: ImageTensors
+    device: torch.device
+    dragging: bool
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) -> mean and standard deviation of the code, (B, d) each; zeros where the code is certain."""
+        raise NotImplementedError
+
+    def decode_images(self, z: Tensor) -> Tensor:
+        """(B, d) -> pictures (B, C, H, W) in 0..1."""
+        raise NotImplementedError
+
+    def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
+        """``count`` codes (count, d) to make new pictures from."""
+        raise NotImplementedError
+
+    def activity(self, mean: Tensor, sigma: Tensor) -> tuple[Tensor, str]:
+        """How much each dimension says of the image, (d,), and the name of that number."""
+        raise NotImplementedError
+
+    # ---- shared ----
+
+    def codes(self, count: int) -> tuple[Tensor, Tensor]:
+        """Codes of the first ``count`` held-out items: mean and standard deviation, (N, d) each."""
+        batches = [
+            self.encode(self.source.held_out_batch(start, 500).x)
+            for start in range(0, min(count, len(self.source.held_out)), 500)
+        ]
+        mean = torch.cat([m for m, _ in batches])[:count]
+        return mean, torch.cat([s for _, s in batches])[:count]
+
+    def hints(self) -> dict[str, Hint]:
+        mean, sigma = self.codes(HINT_ITEMS)
+        activity, name = self.activity(mean, sigma)
+        spread = (mean.var(0) + sigma.square().mean(0)).sqrt().clamp(min=1e-3)
+        order = torch.argsort(activity, descending=True, stable=True)
+        return {
+            "z": Hint(
+                order=tuple(order.tolist()),
+                spread=tuple(spread.tolist()),
+                mean=tuple(mean.mean(0).tolist()),
+                activity=tuple(activity.tolist()),
+                activity_name=name,
+            )
+        }
+
+    def _z(self, z: tuple[float, ...]) -> Tensor:
+        return torch.tensor([z], dtype=torch.float32, device=self.device)
+
+    # ---- probes ----
+
+    @probe(
+        ImageGrid,
+        title="Latent sliders",
+        refresh=0.1,
+        z=Latent("latent", text="The code z that is decoded; the most active dimensions come first."),
+    )
+    def decode(self, z: tuple[float, ...]) -> ImageGrid:
+        """The picture that the decoder makes of the code z set by the sliders."""
+        return ImageGrid(pictures(self.decode_images(self._z(z))))
+
+    @probe(
+        ImageGrid,
+        title="Samples",
+        refresh=0.5,
+        count=Number(25, 1, 400, text="How many pictures are drawn."),
+        seed=Seed(text="The seed of the random codes: the same seed shows the same codes while the model learns."),
+    )
+    def samples(self, count: int, seed: int) -> ImageGrid:
+        """New pictures: random codes, decoded."""
+        generator = torch.Generator().manual_seed(seed)
+        z = self.draw_codes(count, generator).to(self.device)
+        labels = np.zeros(count, np.int64)
+        return ImageGrid(pictures(self.decode_images(z)), labels=labels)
+
+    @probe(
+        ImageGrid,
+        title="Reconstructions",
+        refresh=0.5,
+        count=Number(10, 2, 40, text="How many held-out images are shown."),
+        seed=Seed(text="Chooses which held-out images are shown."),
+    )
+    def reconstructions(self, count: int, seed: int) -> ImageGrid:
+        """Held-out images above, what comes back through the code below."""
+        generator = torch.Generator().manual_seed(seed)
+        pick = torch.randperm(len(self.source.held_out), generator=generator)[:count].to(self.device)
+        x = self.source.held_out[pick].float().div_(255)
+        rows = {"image": x, **self.reconstruct(x)}
+        return ImageGrid(pictures(torch.cat(list(rows.values()))), columns=len(x), rows=tuple(rows))
+
+    def reconstruct(self, x: Tensor) -> dict[str, Tensor]:
+        """Row name -> pictures that came back, each as ``x``."""
+        return {"decoded": self.decode_images(self.encode(x)[0])}
+
+    @probe(
+        ImageGrid,
+        title="Traversal",
+        refresh=1.0,
+        z=Latent("latent", text="The code around which each dimension is moved."),
+        dimensions=Number(8, 1, 32, text="How many of the most active dimensions are shown."),
+        steps=Steps(11, 3, 31, text="How many pictures a row has."),
+        reach=Number(3.0, 0.5, 6.0, text="How far each dimension is moved, in its own standard deviations."),
+    )
+    def traversal(self, z: tuple[float, ...], dimensions: int, steps: int, reach: float) -> ImageGrid:
+        """Each row moves one dimension of the code and leaves the others where the sliders are."""
+        hint = self.hints()["z"]
+        order = hint.order[: min(dimensions, len(z))]
+        span = torch.linspace(-reach, reach, steps)
+        grid = self._z(z).repeat(len(order) * steps, 1)
+        for row, d in enumerate(order):
+            values = hint.mean[d] + span * hint.spread[d]
+            grid[row * steps : (row + 1) * steps, d] = values.to(grid)
+        return ImageGrid(
+            pictures(self.decode_images(grid)),
+            columns=steps,
+            rows=tuple(f"z{d + 1}" for d in order),
+            heads=tuple(f"{v:+.1f}σ" for v in span.tolist()),
+        )
+
+    @probe(
+        Frames,
+        title="Interpolation",
+        a=Item("held_out:0", text="The image where the path begins: pick a thumbnail or drop an image file."),
+        b=Item("held_out:1", text="The image where the path ends."),
+        method=Choice(("lerp", "slerp"), text="A straight line between the codes, or an arc that keeps their length."),
+        steps=Steps(16, 2, 120, text="How many pictures the path has, ends included."),
+    )
+    def interpolation(self, a: str, b: str, method: str, steps: int) -> Iterator[Frames]:
+        """The decoder's pictures along a path between the codes of two images."""
+        za, zb = self.encode(self.source.item(a))[0][0], self.encode(self.source.item(b))[0][0]
+        for i in range(steps):
+            t = i / (steps - 1)
+            z = slerp(za, zb, t) if method == "slerp" else torch.lerp(za, zb, t)
+            yield Frames(
+                pictures(self.decode_images(z[None])), i, steps, f"t = {t:.2f}", {"t": t, "‖z‖": float(z.norm())}
+            )
+
+    @probe(
+        LatentMap,
+        title="Latent map",
+        refresh=1.0,
+        axes=Choice(("most active", "PCA"), text="The plane: the two most active dimensions, or the two widest."),
+        tiles=Number(15, 2, 40, text="How many pictures are decoded along each side."),
+    )
+    def latent_map(self, axes: str, tiles: int) -> LatentMap:
+        """Where held-out images lie in the space of codes, with what the decoder makes of each place behind them."""
+        mean, sigma = self.codes(MAP_POINTS)
+        centre = mean.mean(0)
+        d = mean.shape[1]
+        if axes == "PCA" and d > 1:
+            _, widths, v = torch.linalg.svd(mean - centre, full_matrices=False)
+            # A singular vector's sign is arbitrary: fix it, or the map would flip between two redraws.
+            basis = v[:2] * torch.sign(v[:2].gather(1, v[:2].abs().argmax(1, keepdim=True)))
+            share = (widths.square() / widths.square().sum()).tolist()
+            names = (f"1st component, {share[0]:.0%} of the variance", f"2nd component, {share[1]:.0%}")
+            origin = centre
+        else:
+            order = torch.argsort(self.activity(mean, sigma)[0], descending=True, stable=True)
+            first, second = int(order[0]), int(order[min(1, d - 1)])
+            first, second = min(first, second), max(first, second)  # an even race must not swap the axes
+            basis = torch.zeros(2, d, device=mean.device)
+            basis[0, first] = 1
+            if second != first:
+                basis[1, second] = 1
+            names = (f"z{first + 1}", f"z{second + 1}")
+            origin = centre - basis.T @ (basis @ centre)
+        points = (mean - origin) @ basis.T
+        lo, hi = points.quantile(0.005, 0), points.quantile(0.995, 0)
+        margin = 0.08 * (hi - lo).clamp(min=0.5)
+        (u0, v0), (u1, v1) = (lo - margin).tolist(), (hi + margin).tolist()
+        n = min(tiles, 8) if self.dragging else tiles
+        u = torch.tensor([u0 + (i + 0.5) * (u1 - u0) / n for i in range(n)], device=mean.device)
+        v = torch.tensor([v0 + (i + 0.5) * (v1 - v0) / n for i in range(n)], device=mean.device)
+        plane = torch.stack([u.repeat(n), v.repeat_interleave(n)], 1)
+        decoded = pictures(self.decode_images(origin + plane @ basis))
+        count = len(mean)
+        return LatentMap(
+            points=array(points),
+            labels=self.source.held_out_labels[:count].cpu().numpy(),
+            label_names=self.source.label_names,
+            items=np.arange(count),
+            codes=array(mean),
+            origin=array(origin),
+            basis=array(basis),
+            tiles=decoded.reshape(n, n, *decoded.shape[1:]),
+            extent=(u0, u1, v0, v1),
+            thumbs=self.source.source.held_out.images[:count].copy(),
+            axes=names,
+        )
+
+    @probe(
+        Bars,
+        title="Code of an image",
+        refresh=0.5,
+        item=Item("held_out:0", text="The image that is encoded: pick a thumbnail or drop an image file."),
+    )
+    def posterior(self, item: str) -> Bars:
+        """What the encoder says of one image: a bar per dimension, with its standard deviation where it has one."""
+        x = self.source.item(item)
+        mean, sigma = self.encode(x)
+        names = tuple(f"z{i + 1}" for i in range(mean.shape[1]))
+        uncertain = bool((sigma > 0).any())
+        return Bars(
+            values=array(mean[0]),
+            spread=array(sigma[0]) if uncertain else None,
+            names=names,
+            value_name="μ" if uncertain else "z",
+            spread_name="σ" if uncertain else "",
+            image=pictures(x)[0],
+            control="z",
+        )
+
+
+def pictures(x: Tensor) -> np.ndarray:
+    """(N, C, H, W) -> float32 (N, H, W, C) within 0..1, on the CPU."""
+    return np.ascontiguousarray(x.detach().clamp(0, 1).float().permute(0, 2, 3, 1).cpu().numpy())
+
+
+def array(x: Tensor) -> np.ndarray:
+    """float32 on the CPU, a copy of its own."""
+    return x.detach().float().cpu().numpy().copy()

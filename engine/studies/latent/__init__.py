@@ -1,0 +1,1 @@
+"""Models that explain images by a code: autoencoders, plain and variational."""

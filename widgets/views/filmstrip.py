@@ -1,0 +1,129 @@
+"""The small parts of a timeline: a strip of thumbnails to click, and numbers read off the present moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from widgets.theme import theme
+from widgets.views.paint import caption_font, number
+
+THUMB = 40
+GAP = 4
+
+
+class Filmstrip(QWidget):
+    """As many thumbnails as fit, evenly over the timeline; ``thumb`` gives the picture of an index, or None yet."""
+
+    picked = Signal(int)
+
+    def __init__(self, thumb: Callable[[int], QImage | None], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._thumb = thumb
+        self._total = 0
+        self._position = 0
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Filmstrip")
+        self.setToolTip("Click a moment to go there")
+
+    def set_total(self, total: int) -> None:
+        self._total = total
+        self.update()
+
+    def set_position(self, index: int) -> None:
+        self._position = index
+        self.update()
+
+    def cells(self) -> list[tuple[int, QRectF]]:
+        """The shown frame indices, first and last always among them, and their places."""
+        room = max(1, (self.width() + GAP) // (THUMB + GAP))
+        n = min(self._total, room)
+        if n == 0:
+            return []
+        pitch = THUMB + GAP if n == self._total else (self.width() + GAP) / n
+        x0 = max(0.0, (self.width() - n * pitch + GAP) / 2)
+        last = self._total - 1
+        return [(round(j * last / max(1, n - 1)), QRectF(round(x0 + j * pitch), 2, THUMB, THUMB)) for j in range(n)]
+
+    def sizeHint(self) -> QSize:
+        return QSize(240, THUMB + 8)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(THUMB, THUMB + 8)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        cells = self.cells()
+        nearest = min(cells, key=lambda cell: abs(cell[0] - self._position), default=None)
+        for cell in cells:
+            index, box = cell
+            image = self._thumb(index)
+            if image is None:
+                painter.fillRect(box, QColor(theme.colours.hover))
+            else:
+                x = box.x() + (THUMB - image.width()) // 2
+                painter.drawImage(QPointF(x, box.y() + (THUMB - image.height()) // 2), image)
+            if cell is nearest:
+                painter.setPen(QPen(QColor(theme.colours.accent), 2))
+                painter.drawLine(QPointF(box.left(), box.bottom() + 4), QPointF(box.right(), box.bottom() + 4))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._pick(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._pick(event.position().x())
+
+    def _pick(self, x: float) -> None:
+        cells = self.cells()
+        if cells:
+            self.picked.emit(min(cells, key=lambda cell: abs(cell[1].center().x() - x))[0])
+
+
+class Readings(QWidget):
+    """A caption and some numbers in one quiet line; a number keeps the width that it once had."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._caption = ""
+        self._values: Mapping[str, float] = {}
+        self._widths: dict[str, float] = {}
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_values(self, caption: str, values: Mapping[str, float]) -> None:
+        self._caption, self._values = caption, values
+        spoken = ", ".join(f"{name} {number(value)}" for name, value in values.items())
+        self.setAccessibleName(", ".join(part for part in (caption, spoken) if part))
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        return QSize(120, 18)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(40, 18)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        font = caption_font(self)
+        painter.setFont(font)
+        metrics = QFontMetricsF(font)
+        x, height = float(self.width()), float(self.height())
+        for name, value in reversed(self._values.items()):  # numbers from the right, the caption has the rest
+            text = number(value)
+            width = self._widths[name] = max(self._widths.get(name, 0.0), metrics.horizontalAdvance(text) + 1)
+            label = metrics.horizontalAdvance(name)
+            if x - width - label - 8 < 0:
+                break
+            painter.setPen(QColor(theme.colours.text))
+            painter.drawText(QRectF(x - width, 0, width, height), Qt.AlignmentFlag.AlignRight, text)
+            painter.setPen(QColor(theme.colours.quiet))
+            painter.drawText(QRectF(x - width - 6 - label, 0, label + 1, height), Qt.AlignmentFlag.AlignLeft, name)
+            x -= width + label + 22
+        if x > 24:
+            painter.setPen(QColor(theme.colours.quiet))
+            caption = metrics.elidedText(self._caption, Qt.TextElideMode.ElideRight, x)
+            painter.drawText(QRectF(0, 0, x, height), Qt.AlignmentFlag.AlignLeft, caption)
