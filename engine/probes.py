@@ -1,8 +1,8 @@
 """Probes and their controls: how a study declares a question that can be put to its weights. Plain data.
 
 ``@probe(ImageGrid, z=Latent("latent"), refresh=0.5)`` marks a method of a study; :func:`probes_of` reads the
-declarations back. Controls of one name and kind are shared by all probes of a study: moving
-``z`` in one moves it in all.
+declarations back. Latent controls of one name are shared by all probes of a study: moving ``z`` in one moves it in all.
+Every other control belongs to its probe.
 """
 
 from __future__ import annotations

@@ -225,10 +225,10 @@ class Session:
             yield (start + size) / total
         return {name: value / total for name, value in sums.items()}
 
-    def record_held_out(self, values: Mapping[str, float]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Keeps a finished evaluation and gives it as points of the curves ``held_out/...``."""
+    def record_held_out(self, values: Mapping[str, float], at: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Keeps an evaluation begun at step ``at`` and gives it as points of the curves ``held_out/...``."""
         self.held_out = dict(values)
-        step = np.array([self.step], np.int64)
+        step = np.array([at], np.int64)
         points = {f"held_out/{name}": (step, np.array([value])) for name, value in values.items()}
         self.log_points(points)
         return points
@@ -320,11 +320,16 @@ class Session:
         assert self.run is not None
         if self.spoilt:
             raise RunError("the weights are not finite numbers and were not saved; go back to an earlier snapshot")
-        self.run.flush()
         self.run.save(self.key, self.step, self.state())
         self.run.write_config(self.config())
-        self.run.write_summary(self.summary())
+        self.write_summary()
         return self.step
+
+    def write_summary(self) -> None:
+        """Brings summary.json of the run, if there is one, up to date."""
+        if self.run is not None:
+            self.run.flush()
+            self.run.write_summary(self.summary())
 
     def summary(self) -> dict[str, Any]:
         return {

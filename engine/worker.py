@@ -34,6 +34,7 @@ REFRESH_SHARE = 8.0
 EVALUATE_SHARE = 25.0
 EVALUATE_EVERY = 10.0
 EVALUATE_ITEMS = 2000
+FETCH_EVERY = 0.2
 
 
 @dataclass
@@ -80,7 +81,9 @@ class Engine(threading.Thread):
         self._steps_since = 0
         self._rate = 0.0
         self._last_status: m.Status | None = None
-        self._fetch: _Fetch | None = None
+        self._fetch: Generator[str, None, None] | None = None
+        self._fetching = ""
+        self._fetched_at = 0.0
 
     # ---- the loop ----
 
@@ -182,7 +185,7 @@ class Engine(threading.Thread):
                 self._load_snapshot(order.step)
             case m.Cancel(slot=""):
                 if self._fetch is not None:
-                    self._fetch.cancelled.set()
+                    self._end_fetch(m.Notice(f"{self._fetching}: cancelled"))
             case m.Cancel() | m.Forget():
                 self._slots.pop(order.slot, None)
             case m.FetchData():
@@ -245,7 +248,7 @@ class Engine(threading.Thread):
             raise BadValue("the weights are not finite numbers; go back to an earlier snapshot or restart")
         self._target = None if order.steps is None else session.step + order.steps
         self._per_second = order.per_second
-        self._next_step_at = time.perf_counter()
+        self._next_step_at = self._saved_at = time.perf_counter()
         if not self._ensure_run(on_new_training=True):
             return
         self._training = order.steps != 0
@@ -454,9 +457,11 @@ class Engine(threading.Thread):
             next(self._evaluation)
         except StopIteration as stop:
             self._evaluation, self._evaluated_at = None, time.perf_counter()
-            points = session.record_held_out(stop.value) if stop.value else {}
+            points = session.record_held_out(stop.value, self._evaluated_step) if stop.value else {}
             if points:
                 self.outbox.put(m.Metrics(self._epoch, points))
+            if not self._training:
+                session.write_summary()
         except Exception as e:  # noqa: BLE001  # the held-out figures fail alone
             self._evaluation, self._evaluated_at = None, time.perf_counter()
             self.outbox.put(self._failure(e, "train", "The held-out figures could not be measured"))
@@ -477,8 +482,7 @@ class Engine(threading.Thread):
             run = session.run
             if self._training and run is not None and now - self._saved_at >= self._autosave.every_seconds:
                 self._save()
-        if self._fetch is not None:
-            self._report_fetch()
+        self._advance_fetch(now)
         if now - self._status_at >= STATUS_EVERY:
             span = now - self._busy_since
             self._rate = self._steps_since / span if self._training and span > 0 else 0.0
@@ -511,23 +515,30 @@ class Engine(threading.Thread):
 
     def _start_fetch(self, key: str) -> None:
         if self._fetch is not None:
-            raise BadValue(f"{self._fetch.key} is being fetched; cancel it or wait")
-        self._fetch = _Fetch(key)
-        self._fetch.start()
-
-    def _report_fetch(self) -> None:
-        fetch = self._fetch
-        assert fetch is not None
-        if fetch.is_alive() and not fetch.cancelled.is_set():
-            self._status("fetching", fetch.text, progress=fetch.part)
-            return
-        self._fetch = None
-        if fetch.error:
-            self.outbox.put(m.Failure("data", f"{fetch.key} was not fetched", fetch.error, "Check the connection."))
-        else:
-            self.outbox.put(m.Notice(f"{fetch.key}: " + ("cancelled" if fetch.cancelled.is_set() else "fetched")))
+            raise BadValue(f"{self._fetching} is being fetched; cancel it or wait")
         from engine import data
 
+        self._fetch, self._fetching = data.fetching(key), key
+
+    def _advance_fetch(self, now: float) -> None:
+        """A look at the download, which goes on by itself; a few times a second is enough."""
+        if self._fetch is None or now - self._fetched_at < FETCH_EVERY:
+            return
+        self._fetched_at = now
+        try:
+            self._status("fetching", next(self._fetch))
+        except StopIteration:
+            self._end_fetch(m.Notice(f"{self._fetching}: fetched"))
+        except Exception as e:  # noqa: BLE001  # whatever the network raises is told in one line
+            self._end_fetch(self._failure(e, "data", f"{self._fetching} was not fetched"))
+
+    def _end_fetch(self, last: m.Report) -> None:
+        from engine import data
+
+        if self._fetch is not None:
+            self._fetch.close()
+        self._fetch = None
+        self.outbox.put(last)
         self.outbox.put(m.Catalogue(self._registry.declarations(), data.options()))
         self._status("idle")
 
@@ -553,31 +564,8 @@ class Engine(threading.Thread):
 
     def _shut_down(self) -> None:
         if self._fetch is not None:
-            self._fetch.cancelled.set()
+            self._fetch.close()
         self._close_session()
-
-
-class _Fetch(threading.Thread):
-    """A download, which waits for the network and computes nothing, so that training goes on meanwhile."""
-
-    def __init__(self, key: str) -> None:
-        super().__init__(name=f"fetch {key}", daemon=True)
-        self.key = key
-        self.part: float | None = None
-        self.text = f"fetching {key}"
-        self.error = ""
-        self.cancelled = threading.Event()
-
-    def run(self) -> None:
-        from engine import data
-
-        try:
-            data.fetch(self.key, self._progress, self.cancelled.is_set)
-        except Exception as e:  # noqa: BLE001  # whatever the network raises is told in one line
-            self.error = (str(e) or type(e).__name__).splitlines()[0]
-
-    def _progress(self, part: float, text: str) -> None:
-        self.part, self.text = part, text
 
 
 def out_of_memory(e: BaseException) -> bool:

@@ -62,7 +62,7 @@ _made: weakref.WeakSet[QTimer | QThread] = weakref.WeakSet()
 _BEFORE = pytest.StashKey[set[Any]]()
 
 
-def _remember(kind: type) -> None:
+def _remember(kind: Any) -> None:
     """Notes every object of a Qt class that Python makes: Qt itself cannot list its timers and threads."""
     plain = kind.__init__
 
@@ -70,7 +70,7 @@ def _remember(kind: type) -> None:
         plain(self, *args, **kwargs)
         _made.add(self)
 
-    kind.__init__ = init  # type: ignore[misc]
+    kind.__init__ = init
 
 
 _remember(QTimer)

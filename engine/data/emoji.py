@@ -6,6 +6,7 @@ out. The rendered set is kept in the user's cache. Knows no other data set.
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -68,11 +69,11 @@ def find_font() -> tuple[FontKind, Path] | None:
     """The first colour emoji font in the usual places."""
     for kind in FONTS:
         for pattern in kind.folders:
-            folder = Path(pattern).expanduser()
+            folder = Path(os.path.expanduser(pattern))
             fixed = Path(*(part for part in folder.parts if part != "*"))
             stars = "/".join(part for part in folder.parts if part == "*")
             for found in sorted(fixed.glob(f"{stars}/{kind.file}" if stars else kind.file)):
-                if found.is_file():
+                if os.path.isfile(found):
                     return kind, found
     return None
 
@@ -166,7 +167,7 @@ def _load(size: int, request: Request) -> ImageSource:
 
 def _kept(path: Path, size: int) -> Part | None:
     """The set as rendered before, or None where it is not there or damaged: then it is simply rendered again."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     try:
         arrays: dict[str, NDArray[Any]] = store.read(path, {"images": "u", "labels": "i", "names": "U"})

@@ -71,7 +71,7 @@ def _relative(folder: Path, here: str, name: str) -> str:
 def _load(request: Request) -> ImageSource:
     if not request.folder:
         raise DataError("no folder given: choose a folder of images")
-    folder = Path(request.folder).expanduser()
+    folder = Path(os.path.expanduser(request.folder))
     title = shown(str(folder))
     if not os.path.isdir(folder):
         raise DataError(f"{title}: no such folder; choose a folder of images")

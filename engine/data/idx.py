@@ -135,7 +135,7 @@ SYSTEM = (Path("/usr/share/datasets"), Path("/usr/local/share/datasets"))
 def _file_of(folder: Path, part: str) -> Path | None:
     axes = "3" if part.endswith("images") else "1"
     names = [f"{part}{dot}idx{axes}-ubyte{ending}" for dot in "-." for ending in ("", ".gz")]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return next((folder / name for name in names if os.path.isfile(folder / name)), None)
 
 
 def _stored(spec: Spec, cache: Path) -> Path:
@@ -143,7 +143,7 @@ def _stored(spec: Spec, cache: Path) -> Path:
 
 
 def _option(spec: Spec, cache: Path) -> DataOption:
-    there = find(spec, cache) is not None or _stored(spec, cache).is_file()
+    there = find(spec, cache) is not None or os.path.isfile(_stored(spec, cache))
     package = f", install Debian's {spec.debian}" if spec.debian else ""
     reason = (
         f"not on this machine: fetch it from openml.org{package}, or put its idx files into {cache / spec.places[0]}"
@@ -170,14 +170,12 @@ def _load(spec: Spec, request: Request) -> ImageSource:
         where = str(files[_PARTS[0]].parent)
     else:
         path = _stored(spec, request.cache)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise DataError(f"{spec.title}: {_option(spec, request.cache).reason}")
         request.report(0.0, f"reading {spec.title}")
         arrays = list(store.read(path, _STORED).values())
         where = str(path)
     train, held_out = _part(spec, where, arrays[0], arrays[1]), _part(spec, where, arrays[2], arrays[3])
-    if train.images.shape[1:] != held_out.images.shape[1:]:
-        raise DataError(f"{where}: train and test pictures differ in size; replace or remove the files")
     return ImageSource(spec.key, spec.title, spec.text, spec.names, train, held_out)
 
 
@@ -186,8 +184,10 @@ def _report(spec: Spec, request: Request, number: int, fraction: float) -> None:
 
 
 def _part(spec: Spec, where: str, images: NDArray[Any], labels: NDArray[Any]) -> Part:
-    if images.ndim != 3 or images.dtype != np.uint8 or labels.shape != (len(images),):
-        raise DataError(f"{where}: {len(images):,} pictures but {len(labels):,} labels; replace or remove the files")
+    if images.shape[1:] != (28, 28) or images.dtype != np.uint8:
+        raise DataError(f"{where}: its pictures are of the shape {images.shape[1:]}, not 28 x 28; replace or remove it")
+    if labels.shape != (len(images),):
+        raise DataError(f"{where}: {len(images):,} pictures but {len(labels):,} labels; replace or remove it")
     if labels.max() >= len(spec.names):
         raise DataError(
             f"{where}: a label is {labels.max()}, but {spec.title} has {len(spec.names)} classes; replace it"

@@ -9,14 +9,17 @@ import math
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QFontMetrics, QKeyEvent, QShowEvent, QWheelEvent
-from PySide6.QtWidgets import QComboBox, QLineEdit, QSizePolicy, QToolButton, QWidget
+from PySide6.QtGui import QFocusEvent, QFontMetrics, QKeyEvent, QPainter, QPaintEvent, QShowEvent, QWheelEvent
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton, QWidget
 
 from engine.params import BadValue
 from widgets.controls.scale import Scale
 from widgets.controls.settle import Settle
+from widgets.controls.svg import SvgLabel
 from widgets.theme import icon, tabular, theme
 
+ROW = 28
+"""Height of a row of a form, in pixels."""
 ICON = 16
 """Side of an icon in a row, in pixels."""
 
@@ -37,6 +40,32 @@ def wheel_notches(event: QWheelEvent) -> float:
     return (delta.y() or delta.x()) / 120
 
 
+LABEL_MOST = 108
+"""Widest label column in pixels; longer names take two lines."""
+
+
+class FieldLabel(QWidget):
+    """The name of a row, and its symbol in the quiet colour where it has one."""
+
+    def __init__(self, text: str, symbol: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.text = QLabel(text)
+        self.symbol = SvgLabel(symbol, quiet=True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        row.addWidget(self.text)
+        row.addWidget(self.symbol)
+        row.addStretch(1)
+        self.symbol.setVisible(bool(symbol))
+        self.ensurePolished()
+        room = LABEL_MOST - (self.symbol.sizeHint().width() + 6 if symbol else 0)
+        if self.text.sizeHint().width() > room:
+            self.text.setWordWrap(True)
+            longest = max(QFontMetrics(self.text.font()).horizontalAdvance(word) for word in text.split())
+            self.text.setFixedWidth(max(room, longest + 2))
+
+
 class IconButton(QToolButton):
     """A quiet button with an icon of the set, in the mode's colour; ``text`` beside it where it is not universal."""
 
@@ -48,6 +77,7 @@ class IconButton(QToolButton):
         self.setIconSize(QSize(ICON, ICON))
         self.setAutoRaise(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setStyleSheet("QToolButton { padding: 4px; }")
         if text:
             self.setText(text)
             self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -74,6 +104,7 @@ class CalmComboBox(QComboBox):
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(ROW)
         self.setMinimumContentsLength(6)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
 
@@ -82,6 +113,11 @@ class CalmComboBox(QComboBox):
             super().wheelEvent(event)
         else:
             event.ignore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        painter = QPainter(self)  # the style sheet leaves the arrow out
+        icon("caret-down", theme.colours.quiet).paint(painter, self.width() - 20, (self.height() - 12) // 2, 12, 12)
 
 
 class NumberEdit(QLineEdit):
@@ -256,7 +292,7 @@ class NumberBox(QWidget):
         event.accept()
 
     def sizeHint(self) -> QSize:
-        return QSize(96, max(28, self._edit.sizeHint().height()))
+        return QSize(96, ROW)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(QFontMetrics(self.font()).horizontalAdvance("0") * 6 + 18, self.sizeHint().height())

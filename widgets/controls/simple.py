@@ -10,17 +10,19 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.probes import Choice, Knobs, Number, Seed, Toggle
-from widgets.controls.fields import CalmComboBox, IconButton, NumberBox
-from widgets.controls.slider import HEIGHT, ValueSlider
+from widgets.controls.fields import ROW, CalmComboBox, IconButton, NumberBox
+from widgets.controls.slider import ValueSlider
 from widgets.theme import RADIUS, UNIT, theme
 
+CHECK = 16
+"""Side of a check box, in pixels."""
 SEGMENTS = 4
-SEGMENTS_WIDTH = 150
+SEGMENTS_WIDTH = 120
 """Most options, and most pixels, that segmented buttons may take; beyond that it is a drop-down."""
 
 
@@ -105,7 +107,7 @@ class Segments(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(self.width_for(self._options, QFontMetrics(self.font())), HEIGHT)
+        return QSize(self.width_for(self._options, QFontMetrics(self.font())), ROW)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -227,6 +229,33 @@ class ToggleBox(QCheckBox):
         self.setChecked(control.default)
         self.setAccessibleName(control.label or name)
         self.clicked.connect(self._clicked)
+
+    def sizeHint(self) -> QSize:
+        return QSize(ROW, ROW)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def hitButton(self, pos: QPoint) -> bool:
+        return self._box().adjusted(-6, -6, 6, 6).contains(pos)
+
+    def _box(self) -> QRect:
+        return QRect(1, (self.height() - CHECK) // 2, CHECK, CHECK)
+
+    def paintEvent(self, event: Any) -> None:
+        c, box = theme.colours, self._box()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        on = self.isChecked()
+        painter.setPen(QPen(QColor(c.accent if self.hasFocus() else c.quiet), 1))
+        painter.setBrush(QColor(c.quiet if on and not self.isEnabled() else c.accent if on else c.raised))
+        painter.drawRoundedRect(box.toRectF().adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+        if on:
+            pen = QPen(QColor(c.on_accent), 2)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            painter.setPen(pen)
+            x, y = box.left(), box.top()
+            painter.drawPolyline([QPointF(x + 4, y + 8.5), QPointF(x + 7, y + 11.5), QPointF(x + 12, y + 5)])
 
     def value(self) -> bool:
         return self.isChecked()

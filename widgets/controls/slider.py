@@ -12,14 +12,13 @@ from PySide6.QtGui import QFont, QFontMetrics, QHideEvent, QKeyEvent, QMouseEven
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets.controls import rows
-from widgets.controls.fields import NumberEdit, enabled_because, wheel_notches
+from widgets.controls.fields import ROW, NumberEdit, enabled_because, wheel_notches
 from widgets.controls.rows import GAP, HANDLE
 from widgets.controls.scale import FINE, Scale
 from widgets.controls.settle import Settle
 from widgets.theme import tabular
 
-HEIGHT = 28
-VALUE_DIGITS = 7
+VALUE_DIGITS = 6
 _KEYS = {
     Qt.Key.Key_Left: -1,
     Qt.Key.Key_Down: -1,
@@ -140,10 +139,10 @@ class ValueSlider(QWidget):
     # ---- geometry ---------------------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:
-        return QSize(self._label_width + 120 + self._figure_width(), HEIGHT)
+        return QSize(self._label_width + 120 + self._figure_width(), ROW)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self._label_width + 48 + 2 * GAP + self._figure_width(), HEIGHT)
+        return QSize(self._label_width + 48 + 2 * GAP + self._figure_width(), ROW)
 
     def track_rect(self) -> QRectF:
         """Where the middle of the handle can be, with the height of the row."""
@@ -163,7 +162,7 @@ class ValueSlider(QWidget):
     def _figure_font(self) -> QFont:
         if self._figures is None:
             font = tabular(self.font())
-            self._figures = font, VALUE_DIGITS * QFontMetrics(font).horizontalAdvance("0") + 2
+            self._figures = font, VALUE_DIGITS * QFontMetrics(font).horizontalAdvance("0") + 6
         return self._figures[0]
 
     def _figure_width(self) -> int:

@@ -42,7 +42,11 @@ def _placed(use: dict[str, str], symbol: ElementTree.Element) -> ElementTree.Ele
     """The symbol's drawing as a group, moved and scaled to where ``use`` has it."""
     x, y, width, height = (float(use[key]) for key in ("x", "y", "width", "height"))
     left, top, inner_width, inner_height = (float(v) for v in symbol.attrib["viewBox"].split())
-    transform = f"translate({x} {y}) scale({width / inner_width} {height / inner_height}) translate({-left} {-top})"
+    # a space has no box
+    across, down = (
+        a / b if b else 1.0 for a, b in ((width, inner_width), (height, inner_height))
+    )
+    transform = f"translate({x} {y}) scale({across} {down}) translate({-left} {-top})"
     group = ElementTree.Element(f"{_NS}g", {"transform": transform, "fill": use.get("fill", "black")})
     group.extend(list(symbol))
     return group
@@ -78,13 +82,20 @@ def paint_svg(painter: QPainter, svg: str, colour: str, place: QRectF) -> None:
 
 
 class SvgLabel(QWidget):
-    """A formula. ``scale`` 1 shows it at the size that it was set in; it is centred unless :meth:`set_lines` is used."""
+    """A formula. ``scale`` 1 shows it at the size that it was set in; centred unless :meth:`set_lines` was called."""
 
     def __init__(
-        self, svg: str = "", colour: str | None = None, scale: float = 1.0, parent: QWidget | None = None
+        self,
+        svg: str = "",
+        colour: str | None = None,
+        scale: float = 1.0,
+        quiet: bool = False,
+        parent: QWidget | None = None,
     ) -> None:
+        """``colour`` None follows the theme's text colour, or its quiet one."""
         super().__init__(parent)
         self._svg = svg
+        self._quiet = quiet
         self._colour = colour
         self._scale = scale
         self._lines: tuple[float, float] | None = None
@@ -97,7 +108,9 @@ class SvgLabel(QWidget):
     def colour(self) -> str:
         """The colour that it is drawn in, as #rrggbb."""
         c = theme.colours
-        return (self._colour or c.text) if self.isEnabled() else c.quiet
+        if self._quiet or not self.isEnabled():
+            return c.quiet
+        return self._colour or c.text
 
     def set_svg(self, svg: str, colour: str | None = None) -> None:
         """Shows another formula; ``colour`` None is the theme's text colour."""

@@ -119,8 +119,18 @@ class MinMaxPyramid:
 
     def value_at(self, x: float) -> tuple[float, float] | None:
         """The sample nearest to ``x`` as (step, value); None while there is none."""
-        i = self._nearest(x)
-        return None if i is None else (float(self.x[i]), float(self.y[i]))
+        if not len(self):
+            return None
+        i = self.nearest(x)
+        return float(self.x[i]), float(self.y[i])
+
+    def nearest(self, x: float) -> int:
+        """The index of the sample nearest to ``x``, the earlier one of two; there must be a sample."""
+        steps = self.x
+        i = int(np.searchsorted(steps, x))
+        if i == len(steps) or (i > 0 and x - steps[i - 1] <= steps[i] - x):
+            return i - 1
+        return i
 
     def bounds(self) -> tuple[float, float] | None:
         """The least and the greatest finite value of all; None where there is none."""
@@ -128,9 +138,7 @@ class MinMaxPyramid:
         finite = found[np.isfinite(found)]
         return (float(finite.min()), float(finite.max())) if len(finite) else None
 
-    def view(
-        self, x0: float, x1: float, columns: int, log_x: bool = False, margin: int = 0
-    ) -> tuple[Floats, Floats]:
+    def view(self, x0: float, x1: float, columns: int, log_x: bool = False, margin: int = 0) -> tuple[Floats, Floats]:
         """Samples that trace the same outline over ``x0 <= x <= x1`` as all of them, when drawn ``columns`` wide.
 
         About ``4 * columns`` at most: the least and the greatest sample of each bucket in order, the first and the
@@ -189,13 +197,6 @@ class MinMaxPyramid:
                 )
 
     # ---- asking
-
-    def _nearest(self, x: float) -> int | None:
-        steps = self.x
-        if not len(steps):
-            return None
-        i = int(np.clip(np.searchsorted(steps, x), 1, max(1, len(steps) - 1)))
-        return i if i < len(steps) and steps[i] - x < x - steps[i - 1] else i - 1
 
     def _range(self, x0: float, x1: float, log_x: bool, margin: int) -> tuple[int, int]:
         """The samples from x0 to x1 as a half-open range of indices, ``margin`` more on either side."""

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from PySide6.QtCore import QPoint, QSize, Signal
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QHideEvent, QImage, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QLayout, QMenu, QVBoxLayout, QWidget
 
 from engine.payloads import ImageGrid, Payload
 from widgets.theme import theme
@@ -41,6 +41,8 @@ class View(QWidget):
         self._body = QVBoxLayout(self)
         self._body.setContentsMargins(0, 0, 0, 0)
         self._body.setSpacing(0)
+        # a dock may be made small: what does not fit is hidden by the view, not pushed against the window
+        self._body.setSizeConstraint(QLayout.SizeConstraint.SetNoConstraint)
         self.card = Card(self)
         self.busy_line = BusyLine(self)
         self.busy_line.cancelled.connect(self.cancel_requested)
@@ -137,6 +139,10 @@ class View(QWidget):
         """What *Save data* hands to the engine."""
         return () if self.payload is None else (self.payload,)
 
+    def narrow(self, payloads: tuple[Payload, ...], path: str) -> tuple[Payload, ...]:
+        """Those of ``payloads`` that a file of this name takes."""
+        return payloads
+
     def set_body(self, widget: QWidget) -> None:
         """The widget that fills the view."""
         self._body.addWidget(widget)
@@ -193,7 +199,7 @@ class View(QWidget):
 
         ending(formats[0])
         dialog.filterSelected.connect(ending)
-        dialog.fileSelected.connect(lambda path: self.export_requested.emit(chosen, path))
+        dialog.fileSelected.connect(lambda path: self.export_requested.emit(self.narrow(chosen, path), path))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 

@@ -239,5 +239,3 @@ class ImageCanvas(QWidget):
             self.tile_clicked.emit(self._current)
         else:
             event.ignore()
-
-

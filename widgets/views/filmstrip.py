@@ -112,7 +112,7 @@ class Readings(QWidget):
         painter.setFont(font)
         metrics = QFontMetricsF(font)
         x, height = float(self.width()), float(self.height())
-        for name, value in reversed(self._values.items()):  # numbers from the right, the caption has the rest
+        for name, value in reversed(list(self._values.items())):  # numbers from the right, the caption has the rest
             text = number(value)
             width = self._widths[name] = max(self._widths.get(name, 0.0), metrics.horizontalAdvance(text) + 1)
             label = metrics.horizontalAdvance(name)

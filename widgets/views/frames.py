@@ -98,6 +98,7 @@ class FramesView(View):
         for speed in SPEEDS:
             self.speed_box.addItem(f"{speed:g}×", speed)
         self.speed_box.setCurrentIndex(SPEEDS.index(1.0))
+        self.speed_box.setFixedWidth(68)
         self.speed_box.setToolTip("Speed of play")
         self.speed_box.setAccessibleName("Speed of play")
         self.speed_box.currentIndexChanged.connect(self._set_pace)
@@ -106,8 +107,9 @@ class FramesView(View):
         for widget in (self.previous_button, self.play_button, self.next_button):
             row.addWidget(widget)
         row.addWidget(self.slider, 1)
-        for widget in (self.count_label, self.loop_button, self.speed_box):
-            row.addWidget(widget)
+        row.addWidget(self.count_label)
+        row.addWidget(self.loop_button)
+        row.addWidget(self.speed_box)
         return row
 
     # ---- frames come in
@@ -258,7 +260,8 @@ class FramesView(View):
             one = make_atlas(frame.images[:1])
             grows = max(one.width, one.height) <= THUMB
             how = Qt.TransformationMode.FastTransformation if grows else Qt.TransformationMode.SmoothTransformation
-            self._thumbs[index] = one.image.scaled(THUMB, THUMB, Qt.AspectRatioMode.KeepAspectRatio, how)
+            # copied first: scaling to the same size would share memory that goes away with the sheet
+            self._thumbs[index] = one.image.copy().scaled(THUMB, THUMB, Qt.AspectRatioMode.KeepAspectRatio, how)
         return self._thumbs[index]
 
     # ---- the view's own
@@ -271,6 +274,13 @@ class FramesView(View):
 
     def payloads_for_data(self) -> tuple[Payload, ...]:
         return self.frames()
+
+    def narrow(self, payloads: tuple[Payload, ...], path: str) -> tuple[Payload, ...]:
+        """A still picture is the moment that is looked at."""
+        if not path.lower().endswith(".png"):
+            return payloads
+        here = [p for p in payloads if isinstance(p, Frames) and p.index == self._position]
+        return tuple(here) or payloads[-1:]
 
     def restyle(self) -> None:
         self.previous_button.setIcon(icon("caret-left"))
@@ -299,7 +309,9 @@ class FramesView(View):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.strip.setVisible(self.height() >= STRIP_FROM_HEIGHT)
-        self.speed_box.setVisible(self.width() >= 300)
+        self.speed_box.setVisible(self.width() >= 360)
+        self.previous_button.setVisible(self.width() >= 260)
+        self.next_button.setVisible(self.width() >= 260)
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)

@@ -1,0 +1,91 @@
+"""The command palette: type a few letters, press Enter. Offers commands and studies alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the palette; ``hint`` is its shortcut, its kind, or why it cannot act."""
+
+    text: str
+    hint: str
+    run: Callable[[], object]
+    enabled: bool = True
+
+
+def matches(query: str, text: str) -> int | None:
+    """How well the letters of ``query`` are found in order in ``text`` (less is better), or None if they are not."""
+    text, place, score = text.lower(), 0, 0
+    for letter in query.lower().replace(" ", ""):
+        found = text.find(letter, place)
+        if found < 0:
+            return None
+        score += found - place
+        place = found + 1
+    return score
+
+
+class CommandPalette(QDialog):
+    """Opened over the window; closes when an entry runs, on Escape, or when it loses the keyboard."""
+
+    def __init__(self, entries: Sequence[Entry], parent: QWidget) -> None:
+        super().__init__(parent, Qt.WindowType.Popup)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setAccessibleName("Command palette")
+        self._entries = entries
+        self.field = QLineEdit()
+        self.field.setPlaceholderText("Type a command or the name of a study")
+        self.list = QListWidget()
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addWidget(self.field)
+        layout.addWidget(self.list)
+        self.resize(520, 360)
+        self.field.textChanged.connect(self._fill)
+        self.field.installEventFilter(self)
+        self.list.itemClicked.connect(self._run)
+        self._fill("")
+        self.field.setFocus()
+
+    def _fill(self, query: str) -> None:
+        found = [(matches(query, e.text), i, e) for i, e in enumerate(self._entries)]
+        self.list.clear()
+        for _, i in sorted((s, i) for s, i, _ in found if s is not None):
+            entry = self._entries[i]
+            item = QListWidgetItem(f"{entry.text}    {entry.hint}" if entry.hint else entry.text)
+            item.setData(Qt.ItemDataRole.UserRole, i)
+            if not entry.enabled:
+                item.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.list.addItem(item)
+        for row in range(self.list.count()):
+            if self.list.item(row).flags() & Qt.ItemFlag.ItemIsEnabled:
+                self.list.setCurrentRow(row)
+                break
+
+    def _run(self, item: QListWidgetItem | None) -> None:
+        if item is None or not item.flags() & Qt.ItemFlag.ItemIsEnabled:
+            return
+        entry = self._entries[item.data(Qt.ItemDataRole.UserRole)]
+        self.close()
+        entry.run()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
+            step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()))
+            if step is not None:
+                row = self.list.currentRow() + step
+                if 0 <= row < self.list.count():
+                    self.list.setCurrentRow(row)
+                return True
+            if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+                self._run(self.list.currentItem())
+                return True
+        return super().eventFilter(watched, event)

@@ -1,0 +1,156 @@
+"""The curves dock: metrics of the open run over those of earlier ones. Decides names and colours, draws nothing.
+
+pyqtgraph is imported with the first metric or study, not before the window stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
+
+from engine.messages import Opened
+from engine.study import Declaration
+from widgets.theme import LABELS, TERMS
+
+if TYPE_CHECKING:
+    from widgets.curves.plot import CurvesView
+
+OTHERS = ("blue", "green", "red")
+"""Colours of metrics that are no term of the objective, in the order in which they appear."""
+RUNS_KEPT = 4
+"""Runs drawn over one another; older ones leave."""
+
+
+class CurvesPanel(QWidget):
+    """``marker_clicked`` carries the step of a snapshot."""
+
+    marker_clicked = Signal(int)
+    view_made = Signal(object)  # CurvesView
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().hide()
+        self._empty = QLabel("Curves appear here while a study trains.")
+        self._empty.setProperty("role", "quiet")
+        self._empty.setContentsMargins(12, 8, 12, 8)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._empty)
+        layout.addWidget(self.tabs, 1)
+        self.tabs.hide()
+        self.main: CurvesView | None = None
+        self.vectors: dict[str, CurvesView] = {}
+        self._runs: list[str] = []
+        self._count = 0
+        self._study: Declaration | None = None
+        self._others: list[str] = []
+        self._seen: set[tuple[str, str]] = set()
+
+    def open_run(self, opened: Opened) -> None:
+        """A new run on top of the earlier ones of the same study, with the curves that it already has."""
+        self._make()
+        assert self.main is not None
+        if self._study is None or self._study.key != opened.study.key:
+            self._forget_all()
+        self._study = opened.study
+        if not (self._runs and self._is_empty(self._runs[-1])):
+            self._count += 1
+            self._runs.append(f"run {self._count}")
+        for view in self._views():
+            view.set_current(self._runs[-1])
+        while len(self._runs) > RUNS_KEPT:
+            old = self._runs.pop(0)
+            for view in self._views():
+                view.remove_run(old)
+        self.add(opened.metrics)
+        self.set_snapshots(opened.snapshots)
+
+    def rewind(self, step: int) -> None:
+        """Training went back to ``step``: what came after is no longer this run's."""
+        if self._runs:
+            for view in self._views():
+                view.drop_after(self._runs[-1], step)
+
+    def add(self, points: Mapping[str, tuple[Any, Any]]) -> None:
+        if self.main is None or not self._runs:
+            return
+        run = self._runs[-1]
+        for name, (steps, values) in points.items():
+            if values.ndim == 1:
+                self._declare(self.main, run, name, self._colour(name))
+                self.main.append(run, name, steps, values)
+            else:
+                view = self._vector(name)
+                for i in range(values.shape[1]):
+                    self._declare(view, run, f"{i + 1}", LABELS[i % len(LABELS)])
+                    view.append(run, f"{i + 1}", steps, values[:, i])
+
+    def set_snapshots(self, steps: tuple[int, ...]) -> None:
+        if self.main is not None:
+            self.main.set_markers(steps)
+
+    def current(self) -> CurvesView | None:
+        view: Any = self.tabs.currentWidget()
+        return view
+
+    def _views(self) -> list[CurvesView]:
+        return [v for v in (self.main, *self.vectors.values()) if v is not None]
+
+    def _is_empty(self, run: str) -> bool:
+        return not any(r == run for r, _ in self._seen)
+
+    def _declare(self, view: CurvesView, run: str, name: str, colour: str) -> None:
+        if (run, f"{id(view)}/{name}") not in self._seen:
+            self._seen.add((run, f"{id(view)}/{name}"))
+            view.set_series(run, name, colour, name.replace("held_out/", "held-out "))
+
+    def _colour(self, name: str) -> str:
+        stem = name.removeprefix("held_out/")
+        terms = {t.metric: t.colour for t in (self._study.objective if self._study else ())}
+        if stem not in terms and stem not in self._others:
+            self._others.append(stem)
+        key = terms.get(stem) or OTHERS[self._others.index(stem) % len(OTHERS)]
+        colour = QColor(TERMS[key])
+        return (colour.lighter(150) if name != stem else colour).name()
+
+    def _make(self) -> None:
+        if self.main is not None:
+            return
+        from widgets.curves.plot import CurvesView
+
+        self._empty.hide()
+        self.tabs.show()
+        self.main = CurvesView()
+        self.main.marker_clicked.connect(self.marker_clicked)
+        self.tabs.addTab(self.main, "Objective")
+        self.view_made.emit(self.main)
+
+    def _vector(self, name: str) -> CurvesView:
+        if name not in self.vectors:
+            from widgets.curves.plot import CurvesView
+
+            view = CurvesView()
+            view.set_current(self._runs[-1])
+            self.vectors[name] = view
+            self.tabs.addTab(view, name.replace("_", " "))
+            self.tabs.tabBar().show()
+            self.view_made.emit(view)
+        return self.vectors[name]
+
+    def _forget_all(self) -> None:
+        for view in self._views():
+            view.clear()
+        for name, view in list(self.vectors.items()):
+            self.tabs.removeTab(self.tabs.indexOf(view))
+            view.deleteLater()
+            del self.vectors[name]
+        self.tabs.tabBar().hide()
+        self._runs.clear()
+        self._seen.clear()
+        self._others.clear()

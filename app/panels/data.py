@@ -1,0 +1,123 @@
+"""The data dock: which data set is learned from, where it comes from, its licence, and its first pictures."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from engine.messages import DataPreview
+from engine.payloads import ImageGrid
+from engine.study import DataOption
+from widgets.views import ImageGridView
+
+SHOWN = 60
+
+
+class DataPanel(QWidget):
+    """``chosen`` carries the data set's key and, for a folder of the user's, its path."""
+
+    chosen = Signal(str, str)
+    fetch_wanted = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.box = QComboBox()
+        self.box.setAccessibleName("Data set")
+        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.fetch = QPushButton("Fetch")
+        self.fetch.setToolTip("Downloads this data set into your cache folder.")
+        self.folder = QPushButton("Choose folder …")
+        self.folder.setToolTip("Learns from the pictures in a folder of yours.")
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.about.setProperty("role", "caption")
+        self.notices = QLabel()
+        self.notices.setWordWrap(True)
+        self.notices.setProperty("role", "bad")
+        self.notices.hide()
+        self.pictures = ImageGridView()
+        self.pictures.show_empty("No data yet", "Open a study to see what it learns from.")
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addWidget(self.box, 1)
+        row.addWidget(self.fetch)
+        row.addWidget(self.folder)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 8)
+        layout.setSpacing(8)
+        layout.addLayout(row)
+        layout.addWidget(self.about)
+        layout.addWidget(self.notices)
+        layout.addWidget(self.pictures, 1)
+        self._options: dict[str, DataOption] = {}
+        self._open = ""
+        self._from_folder = ""
+        self.box.activated.connect(self._picked)
+        self.fetch.clicked.connect(lambda: self.fetch_wanted.emit(self.box.currentData()))
+        self.folder.clicked.connect(self._ask_folder)
+        self._describe()
+
+    def set_options(self, options: tuple[DataOption, ...]) -> None:
+        """Fills the drop-down; what is not there is greyed out and says why, unless it can be fetched."""
+        self._options = {option.key: option for option in options}
+        model = QStandardItemModel(self.box)
+        for option in options:
+            item = QStandardItem(option.title if option.available else f"{option.title}  (not here)")
+            item.setData(option.key, Qt.ItemDataRole.UserRole)
+            item.setToolTip(option.reason or f"{option.size}; {option.origin}; {option.licence}")
+            if not option.available and not option.fetchable:
+                item.setFlags(Qt.ItemFlag.NoItemFlags)
+            model.appendRow(item)
+        self.box.setModel(model)
+        self._select(self._open)
+
+    def set_open(self, key: str, folder: str = "") -> None:
+        """Which data set the open study learns from."""
+        self._open, self._from_folder = key, folder
+        self._select(key)
+
+    def set_preview(self, preview: DataPreview) -> None:
+        images = preview.held_out[:SHOWN].astype("float32") / 255
+        self.pictures.show_payload(ImageGrid(images, captions=preview.held_out_captions[:SHOWN]), 0)
+        self.notices.setText("\n".join(preview.notices[:6]))
+        self.notices.setVisible(bool(preview.notices))
+
+    def set_enabled_for(self, images: bool, reason: str) -> None:
+        self.box.setEnabled(images)
+        self.box.setToolTip("" if images else reason)
+
+    def _select(self, key: str) -> None:
+        index = self.box.findData(key)
+        if index >= 0:
+            self.box.setCurrentIndex(index)
+        self._describe()
+
+    def _describe(self) -> None:
+        option = self._options.get(self.box.currentData() or "")
+        self.fetch.setVisible(option is not None and option.fetchable and not option.available)
+        self.folder.setVisible(option is not None and option.needs_folder)
+        if option is None:
+            self.about.setText("")
+        elif not option.available:
+            self.about.setText(option.reason)
+        else:
+            where = self._from_folder if option.needs_folder and self._from_folder else option.origin
+            self.about.setText(f"{option.size}.  From: {where}.  Licence: {option.licence}.")
+
+    def _picked(self) -> None:
+        self._describe()
+        option = self._options.get(self.box.currentData() or "")
+        if option is None or not option.available:
+            return
+        if option.needs_folder:
+            self._ask_folder()
+        else:
+            self.chosen.emit(option.key, "")
+
+    def _ask_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "A folder of images to learn from", self._from_folder)
+        if path:
+            self.chosen.emit("folder", path)
+        else:
+            self._select(self._open)

@@ -1,0 +1,242 @@
+"""The stage: one dock per probe, tabbed or tiled as the hand likes. Asks when a probe becomes visible or its
+controls move; drops answers that are older than what it shows. Knows payloads, never a study."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QTabWidget, QWidget
+
+from app.workbench import Workbench
+from engine import messages as m
+from engine.probes import ProbeSpec
+from widgets.views import View, view_for
+
+
+class ProbeDock(QDockWidget):
+    """One probe: its view, its newest answer. ``slot`` is the probe's name."""
+
+    def __init__(self, spec: ProbeSpec, bench: Workbench, parent: QWidget) -> None:
+        super().__init__(spec.title, parent)
+        self.spec = spec
+        self.slot = spec.name
+        self.view: View = view_for(spec.payload)(self)
+        self.setObjectName(f"probe-{spec.name}")
+        self.setWidget(self.view)
+        self.setToolTip(spec.text)
+        self._bench = bench
+        self._asked = 0
+        self._shown = 0
+        self._wanted = False
+        self.view.show_empty(spec.title, f"{spec.text} It appears as soon as the study is built.")
+        self.visibilityChanged.connect(self._visible)
+        self.view.cancel_requested.connect(self._cancel)
+
+    @property
+    def on_screen(self) -> bool:
+        return self._wanted
+
+    def ask(self, phase: str = "settled") -> None:
+        """Puts the question if anybody can see the answer."""
+        if self._wanted and self._bench.study is not None:
+            self._asked = self._bench.ask(self.slot, self.spec.name, phase)
+            if self.spec.timeline:
+                self.view.set_busy(0.0, True)
+
+    def show_picture(self, picture: m.Picture) -> bool:
+        """Shows an answer unless a newer one is on screen; whether it did."""
+        if picture.seq < self._shown or picture.payload is None:
+            return False
+        self._shown = picture.seq
+        self.view.show_payload(picture.payload, picture.step)
+        if picture.done:
+            self.view.set_idle()
+        else:
+            self.view.set_busy(picture.progress, True)
+        return True
+
+    def show_failure(self, failure: m.Failure) -> None:
+        if failure.seq >= self._shown:
+            self.view.set_idle()
+            self.view.show_failure(failure.title, failure.reason, failure.advice, "Try again", self.ask)
+
+    def renew(self) -> None:
+        """Another build of the same study: what is shown is old, but stays until the new answer comes."""
+        self._shown = 0
+        self.ask()
+
+    def _visible(self, visible: bool) -> None:
+        if visible == self._wanted:
+            return
+        self._wanted = visible
+        if visible:
+            self.ask()
+        else:
+            self._bench.forget(self.slot)
+
+    def _cancel(self) -> None:
+        self._bench.bridge.inbox.post(m.Cancel(self.slot))
+        self.view.set_idle()
+
+
+class Stage(QMainWindow):
+    """A main window within the window, so that probes tile among themselves and the other docks stay around them."""
+
+    active_changed = Signal(object)  # ProbeSpec or None
+    latency = Signal(float)  # seconds from a moved control to its picture on screen
+
+    def __init__(self, bench: Workbench, parent: QWidget | None = None) -> None:
+        super().__init__(parent, Qt.WindowType.Widget)
+        self.setDockOptions(
+            QMainWindow.DockOption.AllowNestedDocks
+            | QMainWindow.DockOption.AllowTabbedDocks
+            | QMainWindow.DockOption.AnimatedDocks
+        )
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self._bench = bench
+        self.docks: dict[str, ProbeDock] = {}
+        self.active: str = ""
+        self.study = ""
+        bench.picture.connect(self._on_picture)
+        bench.failed.connect(self._on_failure)
+        bench.control_changed.connect(self._on_control)
+        app = QApplication.instance()
+        if isinstance(app, QApplication):
+            app.focusChanged.connect(self._on_focus)
+
+    # ---- which probes ----
+
+    def set_study(self, key: str, probes: tuple[ProbeSpec, ...]) -> None:
+        """Docks for the probes of a study; the same study built again keeps its docks where they are."""
+        if key == self.study:
+            for dock in self.docks.values():
+                dock.renew()
+            return
+        self.clear()
+        self.study = key
+        for spec in probes:
+            dock = ProbeDock(spec, self._bench, self)
+            dock.view.control_set.connect(
+                lambda name, value, phase, spec=spec: self._from_view(spec.name, name, value, phase)
+            )
+            dock.view.export_requested.connect(
+                lambda payloads, path: self._bench.bridge.inbox.post(m.Export(path, payloads))
+            )
+            dock.installEventFilter(self)
+            self.docks[spec.name] = dock
+            dock.visibilityChanged.connect(lambda on, name=spec.name: self._raised(name, on))
+        self.arrange()
+        if self.docks:
+            self.activate(next(iter(self.docks)))
+
+    def clear(self) -> None:
+        for dock in self.docks.values():
+            dock.removeEventFilter(self)
+            dock.visibilityChanged.disconnect()
+            self.removeDockWidget(dock)
+            dock.deleteLater()
+        self.docks.clear()
+        self.active = self.study = ""
+
+    def arrange(self) -> None:
+        """The default: the first probe by itself on the left, the others as tabs on the right."""
+        docks = list(self.docks.values())
+        for dock in docks:
+            dock.setFloating(False)
+            self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+            dock.show()
+        if len(docks) > 1:
+            self.splitDockWidget(docks[0], docks[1], Qt.Orientation.Horizontal)
+            for dock in docks[2:]:
+                self.tabifyDockWidget(docks[1], dock)
+            docks[1].raise_()
+            self.resizeDocks([docks[0], docks[1]], [400, 500], Qt.Orientation.Horizontal)
+
+    def layout_state(self) -> QByteArray:
+        return self.saveState()
+
+    def restore_layout(self, state: QByteArray) -> bool:
+        return self.restoreState(state)
+
+    # ---- the active probe ----
+
+    def activate(self, name: str) -> None:
+        """Makes a probe the one whose controls are shown."""
+        if name in self.docks and name != self.active:
+            self.active = name
+            self.active_changed.emit(self.docks[name].spec)
+
+    def raise_probe(self, index: int) -> None:
+        """The keys 1 to 9."""
+        names = list(self.docks)
+        if index < len(names):
+            dock = self.docks[names[index]]
+            dock.show()
+            dock.raise_()
+            self.activate(names[index])
+
+    def raise_named(self, name: str) -> None:
+        """Brings a probe to the front."""
+        if name in self.docks:
+            self.raise_probe(list(self.docks).index(name))
+
+    def _raised(self, name: str, visible: bool) -> None:
+        # A tab that comes to the front because it was clicked is what the hand looks at now; at start-up every
+        # dock becomes visible once, which must not count.
+        if visible and self.isVisible() and self.active and self.underMouse():
+            QTimer.singleShot(0, self, lambda: self.activate(name))
+
+    def _on_focus(self, _old: QWidget | None, now: QWidget | None) -> None:
+        for name, dock in self.docks.items():
+            if now is not None and dock.isAncestorOf(now):
+                self.activate(name)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.MouseButtonPress and isinstance(watched, ProbeDock):
+            self.activate(watched.slot)
+        return False
+
+    # ---- answers ----
+
+    def ask_all(self) -> None:
+        for dock in self.docks.values():
+            dock.ask()
+
+    def _on_control(self, probe: str, name: str, value: Any) -> None:
+        phase = "drag" if self._bench.dragging else "settled"
+        for affected in self._bench.probes_with(probe, name):
+            if affected in self.docks:
+                self.docks[affected].ask(phase)
+        for dock in self.docks.values():
+            marker = getattr(dock.view, "set_marker", None)
+            if marker is not None and name == "z" and probe == "":
+                marker(value)
+
+    def _from_view(self, probe: str, name: str, value: Any, phase: str) -> None:
+        """A click or drag on a picture sets a control: its own probe's, or that of whichever probe has one so named."""
+        spec = self._bench.study.probe(probe) if self._bench.study else None
+        if spec is None:
+            return
+        if name not in spec.controls:
+            probe = next((s.name for s in self._bench.study.probes if name in s.controls), "")  # type: ignore[union-attr]  # a spec was found, so there is a study
+        if not probe:
+            return
+        if phase == "drag":
+            self._bench.move_control(probe, name, value)
+        else:
+            self._bench.settle_control(probe, name, value)
+
+    def _on_picture(self, picture: m.Picture) -> None:
+        dock = self.docks.get(picture.slot)
+        if dock is None or not dock.show_picture(picture):
+            return
+        sent = self._bench.sent_at(picture.seq)
+        if sent is not None and not dock.spec.timeline:
+            dock.view.repaint()  # the figure counts only once the picture is on screen
+            self.latency.emit(time.perf_counter() - sent)
+
+    def _on_failure(self, failure: m.Failure) -> None:
+        if failure.slot in self.docks:
+            self.docks[failure.slot].show_failure(failure)

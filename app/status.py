@@ -1,0 +1,78 @@
+"""The status bar: device, rate, load, memory, latency, log. Figures keep their place when they change width."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStatusBar, QWidget
+
+from engine.messages import Status
+from widgets.theme import tabular
+
+KEPT = 120
+"""Latencies that the tool tip's percentiles speak of."""
+
+
+class StatusBar(QStatusBar):
+    """``cancel`` is shown while data are fetched."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizeGripEnabled(False)
+        self._labels: dict[str, QLabel] = {}
+        for name, width, tip in (
+            ("device", 70, "Where the model is computed, and with how many threads."),
+            ("rate", 90, "Training steps per second."),
+            ("load", 90, "How busy the engine's thread is."),
+            ("memory", 70, "Memory of this process, or of the GPU where one computes."),
+            ("latency", 190, "From the last moved control to its picture on screen."),
+        ):
+            label = QLabel()
+            label.setMinimumWidth(width)
+            label.setFont(tabular(label.font()))
+            label.setToolTip(tip)
+            self._labels[name] = label
+            self.addWidget(label)
+        self.message = QLabel()
+        self.addWidget(self.message, 1)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedWidth(120)
+        self.progress.hide()
+        self.cancel = QPushButton("Cancel")
+        self.cancel.hide()
+        self.log = QLabel("log: empty")
+        self.addPermanentWidget(self.progress)
+        self.addPermanentWidget(self.cancel)
+        self.addPermanentWidget(self.log)
+        self._latencies: deque[float] = deque(maxlen=KEPT)
+
+    def show_status(self, status: Status) -> None:
+        labels = self._labels
+        labels["device"].setText(status.device or "…")
+        labels["rate"].setText(f"{status.steps_per_second:,.1f} steps/s" if status.state == "training" else "")
+        labels["load"].setText(f"engine {status.load:.0%}")
+        labels["memory"].setText(f"{status.memory_bytes / 1e6:,.0f} MB" if status.memory_bytes else "")
+        busy = status.state in ("starting", "building", "fetching")
+        self.message.setText(f"{status.state}: {status.detail}" if busy and status.detail else "")
+        self.progress.setVisible(busy)
+        if busy:
+            known = status.progress is not None
+            self.progress.setRange(0, 1000 if known else 0)
+            self.progress.setValue(int(1000 * (status.progress or 0)))
+        self.cancel.setVisible(status.state == "fetching")
+
+    def show_latency(self, seconds: float) -> None:
+        self._latencies.append(seconds)
+        label = self._labels["latency"]
+        label.setText(f"last slider → picture {seconds * 1e3:,.0f} ms")
+        ordered = sorted(self._latencies)
+        middle, high = ordered[len(ordered) // 2], ordered[int(0.95 * (len(ordered) - 1))]
+        label.setToolTip(
+            f"From the last moved control to its picture on screen; of the last {len(ordered)}: "
+            f"median {middle * 1e3:.0f} ms, 95 % within {high * 1e3:.0f} ms."
+        )
+
+    def show_log(self, notices: int, errors: int) -> None:
+        words = [f"{n} {word}{'s' if n != 1 else ''}" for n, word in ((notices, "notice"), (errors, "error")) if n]
+        self.log.setText("log: " + (", ".join(words) or "empty"))

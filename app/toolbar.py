@@ -1,0 +1,160 @@
+"""The bar at the top: which study, train and step, how far, what went wrong last. Knows commands, no engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QMenu, QProgressBar, QSizePolicy, QToolBar, QToolButton, QWidget
+
+from app.commands import Commands
+from engine.messages import RunInfo
+from engine.study import Declaration
+from widgets.theme import icon, refresh_style, tabular, theme
+
+STEPS = (1, 10, 100, 1000)
+
+
+class TrainBar(QToolBar):
+    """Buttons take their action, tip and reason for being grey from the commands."""
+
+    def __init__(self, commands: Commands, parent: QWidget) -> None:
+        super().__init__("Training", parent)
+        self.setObjectName("toolbar")
+        self.setMovable(False)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._commands = commands
+        self._training = False
+        self.study = QToolButton()
+        self.study.setText("Choose a study")
+        self.study.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.study.setMenu(QMenu(self.study))
+        self.study.setToolTip("The study that is open; click for another.")
+        self.addWidget(self.study)
+        self.addSeparator()
+        self.train = self._button("train", "primary")
+        self.step = self._button("step")
+        self.step.setPopupMode(QToolButton.ToolButtonPopupMode.MenuButtonPopup)
+        menu = QMenu(self.step)
+        for n in STEPS:
+            menu.addAction(commands.actions[f"steps-{n}"])
+        self.step.setMenu(menu)
+        self.slow = self._button("slow")
+        self.restart = self._button("restart")
+        self.progress_text = QLabel()
+        self.progress_text.setFont(tabular(self.progress_text.font()))
+        self.progress_text.setMinimumWidth(150)
+        self.progress_text.setContentsMargins(12, 0, 8, 0)
+        self.addWidget(self.progress_text)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedWidth(120)
+        self._progress_action = self.addWidget(self.progress)
+        self._progress_action.setVisible(False)
+        self.trouble = QLabel()
+        self.trouble.setProperty("role", "bad")
+        self.trouble.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.trouble.setContentsMargins(12, 0, 8, 0)
+        self.addWidget(self.trouble)
+        self.help = QToolButton()
+        self._help_action = self.addWidget(self.help)
+        self._help_action.setVisible(False)
+        self.dismiss = QToolButton()
+        self.dismiss.setToolTip("Hides this message; the log keeps it.")
+        self.dismiss.setAccessibleName("Hide the message")
+        self.dismiss.clicked.connect(self.clear_trouble)
+        self._dismiss_action = self.addWidget(self.dismiss)
+        self._dismiss_action.setVisible(False)
+        self.search = self._button("palette")
+        self._help: Callable[[], object] | None = None
+        self.help.clicked.connect(self._helped)
+        self.recent = QMenu("Recent runs", self)
+        self.recent.setEnabled(False)
+        theme.changed.connect(self._icons)
+        self._icons()
+
+    def _button(self, command: str, role: str = "") -> QToolButton:
+        button = QToolButton()
+        button.setDefaultAction(self._commands.actions[command])
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        if role:
+            button.setProperty("role", role)
+        self.addWidget(button)
+        return button
+
+    def _icons(self) -> None:
+        c = theme.colours
+        self.dismiss.setIcon(icon("x"))
+        self.show_training(self._training)
+        self.study.setStyleSheet(f"font-weight: 600; color: {c.text};")
+
+    # ---- what it shows ----
+
+    def set_studies(self, studies: tuple[Declaration, ...], choose: Callable[[str], object]) -> None:
+        menu = self.study.menu()
+        menu.clear()
+        family = ""
+        for study in studies:
+            if study.error:
+                continue
+            if study.family != family:
+                family = study.family
+                menu.addSection(family)
+            menu.addAction(study.title).triggered.connect(lambda _=False, key=study.key: choose(key))
+
+    def set_recent(self, runs: tuple[RunInfo, ...], choose: Callable[[str], object]) -> None:
+        self.recent.clear()
+        self.recent.setEnabled(bool(runs))
+        for run in runs:
+            action = self.recent.addAction(f"{run.title} · {run.data} · step {run.step:,}")
+            action.setToolTip(run.path)
+            action.triggered.connect(lambda _=False, path=run.path: choose(path))
+
+    def show_opening(self, what: str) -> None:
+        self.clear_trouble()
+        self.progress_text.setText(f"opening {what} …")
+
+    def show_study(self, title: str, step: int) -> None:
+        self.study.setText(title or "Choose a study")
+        self.progress_text.setText(f"step {step:,}" if title else "")
+        self._progress_action.setVisible(False)
+
+    def show_progress(self, step: int, target: int | None, state: str) -> None:
+        if state == "building":
+            return
+        running = target is not None and state == "training" and target >= step
+        self.progress_text.setText(f"step {step:,}" + (f" / {target:,}" if running else ""))
+        self._progress_action.setVisible(running)
+        if running and target:
+            self.progress.setRange(0, target)
+            self.progress.setValue(step)
+
+    def show_training(self, on: bool) -> None:
+        self._training = on
+        action = self._commands.actions["train"]
+        action.setText("Pause" if on else "Train")
+        colour = theme.colours.on_accent
+        action.setIcon(icon("pause" if on else "play", colour))
+
+    def show_trouble(self, line: str, button: tuple[str, Callable[[], object]] | None) -> None:
+        """What went wrong, in one line, with one button that helps if there is one."""
+        self.trouble.setText(self.trouble.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, 560))
+        self.trouble.setToolTip(line)
+        refresh_style(self.trouble)
+        self._dismiss_action.setVisible(True)
+        self._help_action.setVisible(button is not None)
+        if button is not None:
+            self.help.setText(button[0])
+            self._help = button[1]
+
+    def clear_trouble(self) -> None:
+        self.trouble.clear()
+        self.trouble.setToolTip("")
+        self._help_action.setVisible(False)
+        self._dismiss_action.setVisible(False)
+
+    def _helped(self) -> None:
+        self.clear_trouble()
+        if self._help is not None:
+            self._help()

@@ -1,0 +1,181 @@
+"""The welcome page: cards that open starters, and the recent runs. Knows the starters' folder, no study."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor as Colour
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from engine.messages import RunInfo
+from widgets.theme import RADIUS, theme
+
+STARTERS = Path(__file__).resolve().parent.parent / "resources" / "starters"
+
+
+@dataclass(frozen=True)
+class Starter:
+    """One card: the folder of its run below ``resources/starters``, its words, the probe that it shows first."""
+
+    folder: str
+    title: str
+    text: str
+    probe: str
+
+    @property
+    def path(self) -> Path:
+        return STARTERS / self.folder
+
+
+STARTER_CARDS = (
+    Starter("shapes", "Drag through a latent space", "A variational autoencoder that has learned coloured shapes: "
+            "move a slider and watch the picture follow.", "traversal"),
+    Starter("digits_map", "Walk on a map of digits", "Two numbers per picture: drag across the map and see one digit "
+            "become another.", "latent_map"),
+    Starter("holes", "Find the holes", "A plain autoencoder's codes mean nothing in between: draw at random and "
+            "compare.", "samples"),
+)  # fmt: skip
+
+
+class Card(QWidget):
+    """A picture with a title and a sentence; pressed by mouse, Enter or Space."""
+
+    pressed = Signal()
+
+    def __init__(self, title: str, text: str, picture: Path, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName(title)
+        self.setAccessibleDescription(text)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._pixmap = QPixmap(str(picture))
+        self._art = QLabel()
+        self._art.setFixedHeight(150)
+        self._art.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        head, words = QLabel(title), QLabel(text)
+        head.setProperty("role", "head")
+        words.setProperty("role", "quiet")
+        for label in (head, words):
+            label.setWordWrap(True)
+        words.setAlignment(Qt.AlignmentFlag.AlignTop)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 16, 16, 16)
+        layout.setSpacing(8)
+        layout.addWidget(self._art)
+        layout.addWidget(head)
+        layout.addWidget(words, 1)
+        self.setMinimumHeight(270)
+
+    def sizeHint(self) -> QSize:
+        return QSize(280, 270)
+
+    def resizeEvent(self, event: object) -> None:
+        if not self._pixmap.isNull():
+            box = QSize(self.width() - 32, 150)
+            ratio = self.devicePixelRatioF()
+            scaled = self._pixmap.scaled(
+                box * ratio, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+            )
+            scaled.setDevicePixelRatio(ratio)
+            self._art.setPixmap(scaled)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        c = theme.colours
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        path = QPainterPath()
+        path.addRoundedRect(self.rect().adjusted(1, 1, -1, -1), RADIUS, RADIUS)
+        painter.fillPath(path, Colour(c.hover if self.underMouse() else c.raised))
+        painter.setPen(QPen(Colour(c.accent if self.hasFocus() else c.line), 1))
+        painter.drawPath(path)
+
+    def enterEvent(self, event: object) -> None:
+        self.update()
+
+    def leaveEvent(self, event: object) -> None:
+        self.update()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self.update()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.pressed.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+            self.pressed.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class WelcomePage(QWidget):
+    """``starter_chosen`` carries a :class:`Starter`, ``run_chosen`` the path of a run."""
+
+    starter_chosen = Signal(object)
+    run_chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        title = QLabel("Turn the crank, watch the model change")
+        title.setProperty("role", "title")
+        title.setWordWrap(True)
+        text = QLabel("Open something that has already learned, or choose a study in the catalogue and press Train.")
+        text.setProperty("role", "quiet")
+        text.setWordWrap(True)
+        cards = QHBoxLayout()
+        cards.setSpacing(16)
+        self.cards: list[Card] = []
+        for starter in STARTER_CARDS:
+            card = Card(starter.title, starter.text, starter.path / "card.png")
+            card.pressed.connect(lambda starter=starter: self.starter_chosen.emit(starter))
+            self.cards.append(card)
+            cards.addWidget(card, 1)
+        self._recent_head = QLabel("Recent runs")
+        self._recent_head.setProperty("role", "caption")
+        self._recent = QGridLayout()
+        self._recent.setHorizontalSpacing(8)
+        self._recent.setVerticalSpacing(8)
+        inner = QWidget()
+        inner.setMaximumWidth(1040)
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(24, 24, 24, 24)
+        column.setSpacing(8)
+        column.addStretch(1)
+        column.addWidget(title)
+        column.addWidget(text)
+        column.addSpacing(12)
+        column.addLayout(cards)
+        column.addSpacing(12)
+        column.addWidget(self._recent_head)
+        column.addLayout(self._recent)
+        column.addStretch(2)
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addStretch(1)
+        outer.addWidget(inner, 100)
+        outer.addStretch(1)
+        self.set_recent(())
+
+    def set_recent(self, runs: tuple[RunInfo, ...]) -> None:
+        """The newest runs as buttons, six at most."""
+        while self._recent.count():
+            item = self._recent.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.deleteLater()
+        self._recent_head.setVisible(bool(runs))
+        for i, run in enumerate(runs[:6]):
+            when = time.strftime("%d %b, %H:%M", time.localtime(run.when))
+            button = QPushButton(f"{run.title or run.study} · {run.data} · step {run.step:,} · {when}")
+            button.setToolTip(run.path)
+            button.clicked.connect(lambda _=False, path=run.path: self.run_chosen.emit(path))
+            self._recent.addWidget(button, i // 2, i % 2)

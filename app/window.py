@@ -1,0 +1,383 @@
+"""The main window: puts stage, docks, toolbar and menus together and lets the workbench drive them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSize, Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+
+from app.actions import make_commands
+from app.bridge import Bridge
+from app.panels.catalogue import CataloguePanel
+from app.panels.curves import CurvesPanel
+from app.panels.data import DataPanel
+from app.panels.log import LogPanel
+from app.panels.objective import ObjectivePanel
+from app.settings import Settings, runs_folder
+from app.stage import Stage
+from app.status import StatusBar
+from app.toolbar import TrainBar
+from app.welcome import Starter, WelcomePage
+from app.workbench import Workbench
+from engine import messages as m
+from engine.probes import Item, ProbeSpec
+from widgets.controls.knobs import KnobForm
+from widgets.controls.probe_controls import ControlForm
+from widgets.theme import theme
+
+LAYOUT = 3
+"""Raised when the set of docks changes, so that an older layout is not restored onto it."""
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+
+
+class MainWindow(QMainWindow):
+    """One window of Mutoscope. ``show`` it, then :meth:`start` the engine."""
+
+    def __init__(self, settings: Settings | None = None, runs_root: Path | None = None, threads: int | None = None):
+        super().__init__()
+        self.settings = settings or Settings()
+        self.bridge = Bridge(self, threads)
+        self.bench = Workbench(self.bridge, runs_root or runs_folder(), self)
+        self.setWindowTitle("Mutoscope")
+        self.setAcceptDrops(True)
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        self._latest: dict[str, float] = {}
+        self._starter: Starter | None = None
+        self._preview: m.DataPreview | None = None
+        self._notices = 0
+
+        self.stage = Stage(self.bench)
+        self.welcome = WelcomePage()
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.welcome)
+        self.pages.addWidget(self.stage)
+        self.setCentralWidget(self.pages)
+
+        self.catalogue = CataloguePanel()
+        self.knobs = KnobForm()
+        self.controls = ControlForm()
+        self.curves = CurvesPanel()
+        self.objective = ObjectivePanel()
+        self.data = DataPanel()
+        self.log = LogPanel()
+        self.docks: dict[str, QDockWidget] = {}
+        for name, title, widget, area in (
+            ("catalogue", "Catalogue", self.catalogue, Qt.DockWidgetArea.LeftDockWidgetArea),
+            ("knobs", "Knobs", _scrolled(self.knobs), Qt.DockWidgetArea.RightDockWidgetArea),
+            ("controls", "Probe controls", _scrolled(self.controls), Qt.DockWidgetArea.RightDockWidgetArea),
+            ("curves", "Curves", self.curves, Qt.DockWidgetArea.BottomDockWidgetArea),
+            ("objective", "Objective", self.objective, Qt.DockWidgetArea.BottomDockWidgetArea),
+            ("data", "Data", self.data, Qt.DockWidgetArea.BottomDockWidgetArea),
+            ("log", "Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea),
+        ):
+            dock = QDockWidget(title, self)
+            dock.setObjectName(f"dock-{name}")
+            dock.setWidget(widget)
+            self.docks[name] = dock
+            self.addDockWidget(area, dock)
+
+        self.status = StatusBar(self)
+        self.setStatusBar(self.status)
+        self.commands = make_commands(self)
+        self.toolbar = TrainBar(self.commands, self)
+        self.addToolBar(self.toolbar)
+        self._connect()
+        self.reset_layout()
+        self._restore()
+        self.commands.refresh()
+
+    def sizeHint(self) -> QSize:
+        return QSize(1280, 800)
+
+    # ---- wiring ----
+
+    def _connect(self) -> None:
+        bench = self.bench
+        bench.catalogue_changed.connect(self._on_catalogue)
+        bench.opening.connect(self._on_opening)
+        bench.opened.connect(self._on_opened)
+        bench.failed.connect(self._on_failure)
+        bench.metrics.connect(self._on_metrics)
+        bench.hints_changed.connect(self.controls.set_hints)
+        bench.status.connect(self._on_status)
+        bench.preview.connect(self._on_preview)
+        bench.saved.connect(self._on_saved)
+        bench.runs_listed.connect(self._on_runs)
+        bench.noticed.connect(self.notice)
+        bench.knob_changed.connect(lambda name, value: self.knobs.set_values({name: value}))
+        bench.control_changed.connect(self._on_control)
+        bench.training_changed.connect(self._on_training)
+        self.catalogue.chosen.connect(lambda key: bench.open_study(key))
+        self.knobs.knob_moved.connect(bench.move_knob)
+        self.knobs.knob_settled.connect(bench.settle_knob)
+        self.knobs.rebuild_requested.connect(lambda _: bench.rebuild())
+        self.knobs.seed_changed.connect(bench.set_seed)
+        self.knobs.restart_requested.connect(bench.rebuild)
+        self.controls.moved.connect(lambda name, value: bench.move_control(self.stage.active, name, value))
+        self.controls.settled.connect(lambda name, value: bench.settle_control(self.stage.active, name, value))
+        self.stage.active_changed.connect(self._on_active)
+        self.stage.latency.connect(self.status.show_latency)
+        self.curves.marker_clicked.connect(bench.load_snapshot)
+        self.data.chosen.connect(bench.choose_data)
+        self.data.fetch_wanted.connect(lambda key: self.bridge.inbox.post(m.FetchData(key)))
+        self.status.cancel.clicked.connect(lambda: self.bridge.inbox.post(m.Cancel("")))
+        self.welcome.starter_chosen.connect(self.open_starter)
+        self.welcome.run_chosen.connect(bench.open_run)
+        bench.undo.canUndoChanged.connect(lambda _: self.commands.refresh())
+        bench.undo.canRedoChanged.connect(lambda _: self.commands.refresh())
+
+    def start(self) -> None:
+        """Starts the engine; call it once the window is on screen."""
+        self.bridge.start()
+        self.list_runs()
+
+    def list_runs(self) -> None:
+        self.bridge.inbox.post(m.ListRuns(str(self.bench.runs_root)))
+
+    # ---- reports ----
+
+    def _on_catalogue(self, report: m.Catalogue) -> None:
+        self.catalogue.set_studies(report.studies)
+        self.data.set_options(report.data)
+        self.toolbar.set_studies(report.studies, self.bench.open_study)
+        self.commands.refresh()
+
+    def _on_opening(self, what: str) -> None:
+        self.toolbar.show_opening(what)
+        self._latest.clear()
+
+    def _on_opened(self, opened: m.Opened) -> None:
+        bench, study = self.bench, opened.study
+        before = self._layout_key()
+        self.pages.setCurrentWidget(self.stage)
+        self.knobs.set_knobs(study.knobs, opened.knobs, opened.symbols, opened.step > 0)
+        self.knobs.pending_bar_enabled = opened.step > 0
+        self.knobs.set_seed(opened.seed)
+        self.objective.set_study(study, opened.equation)
+        self.curves.open_run(opened)
+        self.data.set_open(opened.data, bench.folder)
+        self.data.set_enabled_for(bool(study.default_data), "This study makes its own data.")
+        self.catalogue.mark(study.key)
+        self.toolbar.show_study(study.title, opened.step)
+        self.setWindowTitle(f"{study.title} — Mutoscope")
+        self._show_values({name: float(v[-1]) for name, (s, v) in opened.metrics.items() if len(v) and v.ndim == 1})
+        same = self.stage.study == study.key
+        self.stage.set_study(study.key, study.probes)
+        if not same:
+            self._restore_stage(before)
+            if self._starter is not None:
+                self.stage.raise_named(self._starter.probe)
+        self._starter = None
+        self.notice(
+            f"{study.title}: {opened.parameters:,} parameters on {opened.device}, data {opened.data or 'its own'}, "
+            f"seed {opened.seed}, step {opened.step:,}"
+        )
+        self.commands.refresh()
+
+    def _on_metrics(self, report: m.Metrics) -> None:
+        self.curves.add(report.points)
+        self._show_values({name: float(v[-1]) for name, (s, v) in report.points.items() if len(v) and v.ndim == 1})
+
+    def _show_values(self, values: dict[str, float]) -> None:
+        self._latest.update(values)
+        self.objective.set_values(self._latest)
+
+    def _on_status(self, status: m.Status) -> None:
+        self.status.show_status(status)
+        if status.epoch == self.bench.epoch and self.bench.study is not None:
+            self.toolbar.show_progress(status.step, status.target, status.state)
+            if status.step > 0 and not self.knobs.pending_bar_enabled:
+                self.knobs.pending_bar_enabled = True
+                self.knobs.set_running(True)
+
+    def _on_training(self, on: bool) -> None:
+        self.toolbar.show_training(on)
+        self.commands.refresh()
+
+    def _on_preview(self, preview: m.DataPreview) -> None:
+        self._preview = preview
+        self.data.set_preview(preview)
+        self.controls.set_thumbnails(preview)
+        for line in preview.notices:
+            self.notice(line)
+
+    def _on_saved(self, saved: m.Saved) -> None:
+        self.curves.set_snapshots(saved.snapshots)
+        self.commands.refresh()
+
+    def _on_runs(self, runs: m.Runs) -> None:
+        titles = {key: study.title for key, study in self.bench.studies.items()}
+        named = tuple(
+            m.RunInfo(r.path, r.study, r.data, r.step, r.when, titles.get(r.study, r.study)) for r in runs.runs
+        )
+        self.welcome.set_recent(named)
+        self.toolbar.set_recent(named, self.bench.open_run)
+
+    def _on_failure(self, failure: m.Failure) -> None:
+        line = f"{failure.title}: {failure.reason}" + (f" {failure.advice}" if failure.advice else "")
+        self.log.add(line, "error", failure.detail if "fault of the study" in failure.advice else "")
+        self.status.show_log(self._notices, self.log.count)
+        if failure.slot in self.stage.docks:
+            return
+        back: tuple[str, Callable[[], object]] | None = None
+        if failure.diverged and self.bench.snapshots:
+            good = max((s for s in self.bench.snapshots), default=0)
+            back = (f"Back to step {good:,}", lambda: self.bench.load_snapshot(good))
+        self.toolbar.show_trouble(line, back)
+        if failure.where == "open":
+            self.toolbar.show_study(self.bench.study.title if self.bench.study else "", self.bench.step)
+
+    def notice(self, text: str, level: str = "info") -> None:
+        """One line for the log; errors are shown at the top too."""
+        self.log.add(text, level)
+        self._notices += level != "error"
+        self.status.show_log(self._notices, self.log.count)
+        if level == "error":
+            self.toolbar.show_trouble(text, None)
+
+    # ---- controls ----
+
+    def _on_active(self, spec: ProbeSpec | None) -> None:
+        if spec is None or self.bench.study is None:
+            return
+        self.docks["controls"].setWindowTitle(spec.title)
+        self.controls.set_probe(spec, self.bench.built, self.bench.values(spec.name), self.bench.hints)
+        if self._preview is not None:
+            self.controls.set_thumbnails(self._preview)
+
+    def _on_control(self, probe: str, name: str, value: object) -> None:
+        if not self.bench.dragging or not self.controls.isAncestorOf(self.focusWidget() or self):
+            self.controls.set_control_value(name, value)
+
+    def open_first(self, study: str) -> None:
+        """Opens ``study`` unless something is open already."""
+        if self.bench.study is None:
+            self.bench.open_study(study)
+
+    def open_starter(self, starter: Starter) -> None:
+        self._starter = starter
+        self.bench.open_run(str(starter.path), keep=False)
+
+    # ---- layouts ----
+
+    def reset_layout(self) -> None:
+        """Every dock where it was on the first day."""
+        docks = self.docks
+        for dock in docks.values():
+            dock.setFloating(False)
+            dock.show()
+        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["catalogue"])
+        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks["knobs"])
+        self.splitDockWidget(docks["knobs"], docks["controls"], Qt.Orientation.Vertical)
+        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks["curves"])
+        self.splitDockWidget(docks["curves"], docks["objective"], Qt.Orientation.Horizontal)
+        self.tabifyDockWidget(docks["curves"], docks["data"])
+        self.tabifyDockWidget(docks["curves"], docks["log"])
+        docks["curves"].raise_()
+        self.resizeDocks([docks["catalogue"], docks["knobs"]], [190, 300], Qt.Orientation.Horizontal)
+        self.resizeDocks([docks["knobs"], docks["controls"]], [300, 360], Qt.Orientation.Vertical)
+        self.resizeDocks([docks["curves"]], [230], Qt.Orientation.Vertical)
+        self.resizeDocks([docks["curves"], docks["objective"]], [440, 350], Qt.Orientation.Horizontal)
+        self.stage.arrange()
+
+    def stage_only(self, on: bool) -> None:
+        for dock in self.docks.values():
+            if not dock.isFloating():
+                dock.setVisible(not on)
+
+    def _layout_key(self) -> str:
+        return f"stage-{self.stage.study}" if self.stage.study else ""
+
+    def _restore_stage(self, before: str) -> None:
+        state = self.settings.text(self._layout_key())
+        if state:
+            self.stage.restore_layout(QByteArray.fromBase64(state.encode()))
+
+    def _restore(self) -> None:
+        if self.settings.values.get("layout") == LAYOUT:
+            geometry, state = self.settings.text("geometry"), self.settings.text("docks")
+            if geometry:
+                self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
+            if state:
+                self.restoreState(QByteArray.fromBase64(state.encode()))
+        else:
+            self.resize(self.sizeHint())
+
+    def remember(self) -> None:
+        """Keeps the present layout in the settings."""
+        self.settings.set("layout", LAYOUT)
+        self.settings.set("theme", theme.mode)
+        self.settings.set("geometry", _text(self.saveGeometry()))
+        self.settings.set("docks", _text(self.saveState()))
+        if self.stage.study:
+            self.settings.set(self._layout_key(), _text(self.stage.layout_state()))
+
+    # ---- events ----
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Single keys, when nothing that takes text or has its own use for them has the keyboard."""
+        text = " ".join(event.text().split()) or ("Space" if event.key() == Qt.Key.Key_Space else "")
+        if event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier & ~Qt.KeyboardModifier.KeypadModifier:
+            text = ""
+        if text.isdecimal() and text != "0":
+            self.stage.raise_probe(int(text) - 1)
+            return
+        command = self.commands.by_key(text.upper() if len(text) == 1 else text) if text else None
+        if command is not None:
+            command.run()
+            return
+        super().keyPressEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """A run folder or snapshot opens; a folder of images becomes the data; an image goes to the active probe."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            self.open_path(paths[0])
+
+    def open_path(self, path: Path) -> None:
+        spec = self.bench.study.probe(self.stage.active) if self.bench.study else None
+        item = next((n for n, c in (spec.controls if spec else {}).items() if isinstance(c, Item)), "")
+        if path.suffix.lower() == ".safetensors" or (path / "config.json").is_file():
+            self.bench.open_run(str(path))
+        elif path.is_dir():
+            self.bench.choose_data("folder", str(path))
+        elif path.suffix.lower() in IMAGES and item and spec is not None:
+            self.bench.settle_control(spec.name, item, f"file:{path}")
+        elif path.suffix.lower() in IMAGES:
+            self.notice(
+                f"{path.name}: raise a probe that takes an image (Code of an image, Interpolation) first", "error"
+            )
+        else:
+            self.notice(f"{path.name}: neither a run, a folder of images nor an image", "error")
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.remember()
+        self.settings.write()
+        self.bridge.stop()
+        event.accept()
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    body = QWidget()
+    layout = QVBoxLayout(body)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(widget)
+    layout.addStretch(1)
+    area.setWidget(body)
+    return area
+
+
+def _text(data: QByteArray) -> str:
+    return bytes(data.toBase64().data()).decode()
