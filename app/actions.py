@@ -142,7 +142,7 @@ def on_view(window: MainWindow, what: str) -> None:
 
 def show_welcome(window: MainWindow) -> None:
     window.list_runs()
-    window.pages.setCurrentWidget(window.welcome)
+    window.pages.setCurrentIndex(0)
 
 
 def show_palette(window: MainWindow) -> None:

@@ -25,4 +25,3 @@ def main(argv: Sequence[str]) -> int:
 
         return run_window(args.run, args.study)
     return BAD_INPUT
-

@@ -38,6 +38,7 @@ class Commands(QObject):
 
     def add(self, command: Command) -> QAction:
         action = QAction(command.text, self)
+        action.setIconText(command.text)  # what a button says: the menu's text has the key behind it
         action.setCheckable(command.checkable)
         if command.keys and ("+" in command.keys or command.keys.startswith("F")) and len(command.keys) > 1:
             action.setShortcut(QKeySequence(command.keys))

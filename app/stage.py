@@ -7,25 +7,24 @@ import time
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QTabWidget, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.workbench import Workbench
 from engine import messages as m
 from engine.probes import ProbeSpec
+from widgets.dock import Dock, DockWindow
 from widgets.views import View, view_for
 
 
-class ProbeDock(QDockWidget):
+class ProbeDock(Dock):
     """One probe: its view, its newest answer. ``slot`` is the probe's name."""
 
     def __init__(self, spec: ProbeSpec, bench: Workbench, parent: QWidget) -> None:
-        super().__init__(spec.title, parent)
+        view = view_for(spec.payload)()
+        super().__init__(f"probe-{spec.name}", spec.title, spec.text, view, parent)
         self.spec = spec
         self.slot = spec.name
-        self.view: View = view_for(spec.payload)(self)
-        self.setObjectName(f"probe-{spec.name}")
-        self.setWidget(self.view)
-        self.setToolTip(spec.text)
+        self.view: View = view
         self._bench = bench
         self._asked = 0
         self._shown = 0
@@ -81,7 +80,7 @@ class ProbeDock(QDockWidget):
         self.view.set_idle()
 
 
-class Stage(QMainWindow):
+class Stage(DockWindow):
     """A main window within the window, so that probes tile among themselves and the other docks stay around them."""
 
     active_changed = Signal(object)  # ProbeSpec or None
@@ -89,12 +88,6 @@ class Stage(QMainWindow):
 
     def __init__(self, bench: Workbench, parent: QWidget | None = None) -> None:
         super().__init__(parent, Qt.WindowType.Widget)
-        self.setDockOptions(
-            QMainWindow.DockOption.AllowNestedDocks
-            | QMainWindow.DockOption.AllowTabbedDocks
-            | QMainWindow.DockOption.AnimatedDocks
-        )
-        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self._bench = bench
         self.docks: dict[str, ProbeDock] = {}
         self.active: str = ""

@@ -65,7 +65,13 @@ class TrainBar(QToolBar):
         self.dismiss.clicked.connect(self.clear_trouble)
         self._dismiss_action = self.addWidget(self.dismiss)
         self._dismiss_action.setVisible(False)
+        spacer = QWidget()
+        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self.addWidget(spacer)
         self.search = self._button("palette")
+        keys = QLabel("Ctrl+K")
+        keys.setProperty("role", "caption")
+        self.addWidget(keys)
         self._help: Callable[[], object] | None = None
         self.help.clicked.connect(self._helped)
         self.recent = QMenu("Recent runs", self)
@@ -133,7 +139,9 @@ class TrainBar(QToolBar):
     def show_training(self, on: bool) -> None:
         self._training = on
         action = self._commands.actions["train"]
-        action.setText("Pause" if on else "Train")
+        word = "Pause" if on else "Train"
+        action.setText(f"{word}\tSpace")
+        action.setIconText(word)
         colour = theme.colours.on_accent
         action.setIcon(icon("pause" if on else "play", colour))
 

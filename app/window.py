@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.actions import make_commands
 from app.bridge import Bridge
@@ -26,6 +26,7 @@ from engine import messages as m
 from engine.probes import Item, ProbeSpec
 from widgets.controls.knobs import KnobForm
 from widgets.controls.probe_controls import ControlForm
+from widgets.dock import Dock, DockWindow
 from widgets.theme import theme
 
 LAYOUT = 3
@@ -33,7 +34,7 @@ LAYOUT = 3
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 
-class MainWindow(QMainWindow):
+class MainWindow(DockWindow):
     """One window of Mutoscope. ``show`` it, then :meth:`start` the engine."""
 
     def __init__(self, settings: Settings | None = None, runs_root: Path | None = None, threads: int | None = None):
@@ -43,7 +44,6 @@ class MainWindow(QMainWindow):
         self.bench = Workbench(self.bridge, runs_root or runs_folder(), self)
         self.setWindowTitle("Mutoscope")
         self.setAcceptDrops(True)
-        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
         self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
         self.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         self._latest: dict[str, float] = {}
@@ -54,7 +54,10 @@ class MainWindow(QMainWindow):
         self.stage = Stage(self.bench)
         self.welcome = WelcomePage()
         self.pages = QStackedWidget()
-        self.pages.addWidget(self.welcome)
+        scroll = QScrollArea()  # so that the cards ask for no height that a small window has not got
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(self.welcome)
+        self.pages.addWidget(scroll)
         self.pages.addWidget(self.stage)
         self.setCentralWidget(self.pages)
 
@@ -65,21 +68,23 @@ class MainWindow(QMainWindow):
         self.objective = ObjectivePanel()
         self.data = DataPanel()
         self.log = LogPanel()
-        self.docks: dict[str, QDockWidget] = {}
-        for name, title, widget, area in (
-            ("catalogue", "Catalogue", self.catalogue, Qt.DockWidgetArea.LeftDockWidgetArea),
-            ("knobs", "Knobs", _scrolled(self.knobs), Qt.DockWidgetArea.RightDockWidgetArea),
-            ("controls", "Probe controls", _scrolled(self.controls), Qt.DockWidgetArea.RightDockWidgetArea),
-            ("curves", "Curves", self.curves, Qt.DockWidgetArea.BottomDockWidgetArea),
-            ("objective", "Objective", self.objective, Qt.DockWidgetArea.BottomDockWidgetArea),
-            ("data", "Data", self.data, Qt.DockWidgetArea.BottomDockWidgetArea),
-            ("log", "Log", self.log, Qt.DockWidgetArea.BottomDockWidgetArea),
+        self.docks: dict[str, Dock] = {}
+        left, right, below = (
+            Qt.DockWidgetArea.LeftDockWidgetArea,
+            Qt.DockWidgetArea.RightDockWidgetArea,
+            Qt.DockWidgetArea.BottomDockWidgetArea,
+        )
+        for name, title, hint, widget, area in (
+            ("catalogue", "Catalogue", "", self.catalogue, left),
+            ("knobs", "Knobs", "what it is built and trained with", _scrolled(self.knobs), right),
+            ("controls", "Probe controls", "", _scrolled(self.controls), right),
+            ("curves", "Curves", "click a mark below the axis to go back to that snapshot", self.curves, below),
+            ("objective", "Objective", "what is made large or small", self.objective, below),
+            ("data", "Data", "what it learns from", self.data, below),
+            ("log", "Log", "what happened", self.log, below),
         ):
-            dock = QDockWidget(title, self)
-            dock.setObjectName(f"dock-{name}")
-            dock.setWidget(widget)
-            self.docks[name] = dock
-            self.addDockWidget(area, dock)
+            self.docks[name] = Dock(f"dock-{name}", title, hint, widget, self)
+            self.addDockWidget(area, self.docks[name])
 
         self.status = StatusBar(self)
         self.setStatusBar(self.status)
@@ -245,7 +250,7 @@ class MainWindow(QMainWindow):
     def _on_active(self, spec: ProbeSpec | None) -> None:
         if spec is None or self.bench.study is None:
             return
-        self.docks["controls"].setWindowTitle(spec.title)
+        self.docks["controls"].bar.hint.set_text(f"of {spec.title}")
         self.controls.set_probe(spec, self.bench.built, self.bench.values(spec.name), self.bench.hints)
         if self._preview is not None:
             self.controls.set_thumbnails(self._preview)
@@ -279,7 +284,7 @@ class MainWindow(QMainWindow):
         self.tabifyDockWidget(docks["curves"], docks["data"])
         self.tabifyDockWidget(docks["curves"], docks["log"])
         docks["curves"].raise_()
-        self.resizeDocks([docks["catalogue"], docks["knobs"]], [190, 300], Qt.Orientation.Horizontal)
+        self.resizeDocks([docks["catalogue"], docks["knobs"]], [190, 320], Qt.Orientation.Horizontal)
         self.resizeDocks([docks["knobs"], docks["controls"]], [300, 360], Qt.Orientation.Vertical)
         self.resizeDocks([docks["curves"]], [230], Qt.Orientation.Vertical)
         self.resizeDocks([docks["curves"], docks["objective"]], [440, 350], Qt.Orientation.Horizontal)
@@ -369,6 +374,7 @@ class MainWindow(QMainWindow):
 def _scrolled(widget: QWidget) -> QScrollArea:
     area = QScrollArea()
     area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     body = QWidget()
     layout = QVBoxLayout(body)

@@ -107,6 +107,7 @@ QMainWindow::separator {{ background: {c.line}; width: 1px; height: 1px; }}
 QMainWindow::separator:hover {{ background: {c.accent}; }}
 QToolTip {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line}; padding: 4px 8px; }}
 QLabel[role="caption"] {{ font-size: {CAPTION}px; color: {c.quiet}; }}
+QLabel[role="dock"] {{ font-size: {CAPTION}px; font-weight: 600; color: {c.quiet}; letter-spacing: 1px; }}
 QLabel[role="head"] {{ font-size: {HEAD}px; font-weight: 600; }}
 QLabel[role="title"] {{ font-size: {TITLE}px; font-weight: 600; }}
 QLabel[role="quiet"] {{ color: {c.quiet}; }}
@@ -123,6 +124,8 @@ QPushButton[role="primary"]:disabled, QToolButton[role="primary"]:disabled {{ ba
     border-color: {c.line}; }}
 QPushButton:checked, QToolButton:checked {{ background: {c.hover}; border-color: {c.line}; }}
 QToolButton::menu-indicator {{ image: none; }}
+QToolButton[popupMode="1"] {{ padding-right: 20px; }}
+QToolButton::menu-button {{ border: none; width: 16px; }}
 QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QPlainTextEdit {{ background: {c.raised}; color: {c.text};
     border: 1px solid {c.line}; border-radius: {RADIUS}px; padding: 3px 8px; selection-background-color: {c.accent};
     selection-color: {c.on_accent}; }}
@@ -147,8 +150,8 @@ QToolBar {{ background: {c.ground}; border: none; border-bottom: 1px solid {c.li
 QStatusBar {{ background: {c.ground}; color: {c.quiet}; border-top: 1px solid {c.line}; }}
 QStatusBar QLabel {{ font-size: {CAPTION}px; color: {c.quiet}; padding: 0 8px; }}
 QStatusBar::item {{ border: none; }}
-QTabBar {{ background: transparent; }}
-QTabBar::tab {{ background: transparent; color: {c.quiet}; padding: 6px 12px; border: none;
+QTabBar {{ background: transparent; qproperty-drawBase: 0; }}
+QTabBar::tab {{ background: transparent; color: {c.quiet}; padding: 6px 8px; border: none;
     border-bottom: 2px solid transparent; }}
 QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
 QTabBar::tab:hover {{ color: {c.text}; }}

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from engine.study import Declaration, Term
 from widgets.controls.svg import SvgLabel
+from widgets.flow import Flow
 from widgets.theme import tabular, theme
 
 
@@ -82,16 +83,17 @@ class ObjectivePanel(QWidget):
     def set_study(self, study: Declaration, equation: tuple[str, ...]) -> None:
         self._clear()
         if study.objective:
-            row = _Flow()
+            equation_row = QWidget()
+            row = Flow(equation_row)
             if study.left and equation and equation[0]:
                 self._left = SvgLabel()
                 self._left.set_svg(equation[0])
-                row.add(self._left)
+                row.addWidget(self._left)
             for i, term in enumerate(study.objective, start=1):
                 view = _TermView(term, equation[i] if i < len(equation) else "")
                 self._terms.append(view)
-                row.add(view)
-            self._layout.addWidget(row)
+                row.addWidget(view)
+            self._layout.addWidget(equation_row)
         else:
             self._note("This study optimises nothing: its probes are all there is.")
         if study.try_this:
@@ -126,17 +128,3 @@ class ObjectivePanel(QWidget):
     def _restyle(self) -> None:
         for view in self._terms:
             view.restyle()
-
-
-class _Flow(QWidget):
-    """Formulas side by side, top-aligned so that the values under the terms share a line."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(8)
-        self._row.addStretch(1)
-
-    def add(self, widget: QWidget) -> None:
-        self._row.insertWidget(self._row.count() - 1, widget, 0, Qt.AlignmentFlag.AlignTop)

@@ -109,7 +109,7 @@ def test_whole_numbers_stay_whole() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(-1.0, "\N{MINUS SIGN}1.00"), (-0.0001, "0.00"), (0.125, "0.125"), (1 / 3, "0.33")],
+    [(-1.0, "\N{MINUS SIGN}1.00"), (-0.00012345, "0.00"), (0.125, "0.125"), (1 / 3, "0.33")],
 )
 def test_linear_figures(value: float, text: str) -> None:
     assert Scale(-3.0, 3.0).text(value) == text

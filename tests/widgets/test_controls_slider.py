@@ -332,7 +332,9 @@ def test_disabled_says_why_and_does_nothing(qtbot: QtBot) -> None:
     slider.set_enabled_reason("There is nothing to train.")
     slider.set_enabled_reason("The model is being built.")
     assert slider.toolTip() == "The model is being built."
-    QTest.mouseClick(slider, LEFT, NONE, at(slider, 0.1))
+    spot = QPointF(at(slider, 0.1))
+    press = QMouseEvent(QEvent.Type.MouseButtonPress, spot, slider.mapToGlobal(spot), LEFT, LEFT, NONE)
+    QApplication.sendEvent(slider, press)
     assert (slider.value(), watch.moved) == (5.0, [])
     slider.set_enabled_reason(None)
     assert slider.isEnabled()

@@ -293,7 +293,7 @@ def test_hover_in_bars_goes_with_the_mouse(qtbot: Any) -> None:
     view.show_payload(Bars(np.array([1.0, -1.0], np.float32)), 1)
     before = view.plot.grab().toImage()
     qtbot.mouseMove(view.plot, view.plot.bar_rect(1).center().toPoint())
-    assert view.plot.grab().toImage() != before
+    qtbot.waitUntil(lambda: view.plot.grab().toImage() != before, timeout=2000)
     QApplication.sendEvent(view.plot, QEvent(QEvent.Type.Leave))
     assert view.plot.grab().toImage() == before
 

@@ -183,7 +183,8 @@ class LatentSliders(QWidget):
             row.flush()
 
     def _mean(self, i: int) -> float:
-        return self._hint.mean[i] if self._hint else 0.0
+        mean = self._hint.mean[i] if self._hint else 0.0
+        return mean if math.isfinite(mean) else 0.0  # weights that diverged
 
     def _spread(self, i: int) -> float:
         spread = self._hint.spread[i] if self._hint else 1.0

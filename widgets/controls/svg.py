@@ -43,9 +43,7 @@ def _placed(use: dict[str, str], symbol: ElementTree.Element) -> ElementTree.Ele
     x, y, width, height = (float(use[key]) for key in ("x", "y", "width", "height"))
     left, top, inner_width, inner_height = (float(v) for v in symbol.attrib["viewBox"].split())
     # a space has no box
-    across, down = (
-        a / b if b else 1.0 for a, b in ((width, inner_width), (height, inner_height))
-    )
+    across, down = (a / b if b else 1.0 for a, b in ((width, inner_width), (height, inner_height)))
     transform = f"translate({x} {y}) scale({across} {down}) translate({-left} {-top})"
     group = ElementTree.Element(f"{_NS}g", {"transform": transform, "fill": use.get("fill", "black")})
     group.extend(list(symbol))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QFont
 
 from widgets.theme import CAPTION, tabular, theme
@@ -26,11 +27,14 @@ class Axis(pg.AxisItem):
         if orientation == "left":
             self.setStyle(tickTextWidth=36)
             self.textWidth = 36
-        else:
-            self.setStyle(hideOverlappingLabels=12)
         self.enableAutoSIPrefix(False)
         self.setGrid(255)
         self.apply_theme()
+
+    def boundingRect(self) -> QRectF:
+        """A little more than the axis itself: a label at its very end is drawn whole or, by pyqtgraph, not at all."""
+        across, along = (0, 6) if self.orientation == "left" else (14, 0)
+        return QRectF(super().boundingRect()).adjusted(-across, -along, across, along)
 
     def apply_theme(self) -> None:
         c = theme.colours

@@ -42,7 +42,7 @@ class Curve(pg.PlotCurveItem):
         self._dots = len(x) <= _SPARSE
         self.opts["segmentedLineMode"] = "on" if fine else "off"
         pen = pg.mkPen(colour, width=width if fine else 1)
-        self.setData(x, y, pen=pen, antialias=fine, connect="all" if finite.all() else "finite")
+        self.setData(x, y, pen=pen, antialias=True, connect="all" if finite.all() else "finite")
 
     def pixelPadding(self) -> float:
         return float(super().pixelPadding()) + 3

@@ -9,6 +9,7 @@ would drown all that follows it in a running sum, here it only touches the windo
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -154,13 +155,12 @@ class MinMaxPyramid:
     def smooth(self, x0: float, x1: float, columns: int, span: float, log_x: bool = False) -> tuple[Floats, Floats]:
         """Weighted means over triangular windows ``span`` steps wide in all, at ``2 * columns`` places or fewer.
 
-        Windows are cut off at the ends of the series; their width is right to about 1/16. NaN where a window
-        holds no finite value. The cost is bounded by ``columns``, whatever the window and the number of samples.
+        Windows are cut off at the ends of the series. NaN where a window holds no finite value. The cost is bounded by ``columns``, whatever the window and the number of samples.
         """
         i0, i1 = self._range(x0, x1, log_x, 1)
         if i1 <= i0:
             return np.empty(0), np.empty(0)
-        pieces = self._pieces(i0, i1, max(1, columns), log_x)
+        pieces = self._pieces(i0, i1, max(1, columns), log_x, fold=4)
         parts = [self._smooth(a, b, k, span, a == i0, b == i1) for a, b, k in pieces]
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
@@ -205,13 +205,16 @@ class MinMaxPyramid:
         i1 = int(np.searchsorted(self.x, x1, "right"))
         return max(least, i0 - margin), min(len(self), i1 + margin)
 
-    def _pieces(self, i0: int, i1: int, columns: int, log_x: bool) -> list[tuple[int, int, int]]:
-        """Cuts a range into (from, to, level), 0 meaning the samples themselves; one piece unless ``log_x``."""
+    def _pieces(self, i0: int, i1: int, columns: int, log_x: bool, fold: int = 2) -> list[tuple[int, int, int]]:
+        """Cuts a range into (from, to, level), 0 meaning the samples themselves; one piece unless ``log_x``.
+
+        Then a piece reaches ``fold`` times as far as it begins, octaves for 2.
+        """
         if not log_x:
             return [(i0, i1, self._level_for(i1 - i0, columns))]
         steps = self.x
         lo, hi = float(steps[i0]), float(steps[i1 - 1])
-        octaves = max(1, int(np.ceil(np.log2(hi / lo)))) if hi > lo else 1
+        octaves = max(1, math.ceil(math.log(hi / lo, fold)))
         edges = np.searchsorted(steps[i0:i1], lo * (hi / lo) ** (np.arange(1, octaves) / octaves)) + i0
         pieces: list[tuple[int, int, int]] = []
         start = i0
@@ -267,19 +270,21 @@ class MinMaxPyramid:
         reach = span / 2
         a = int(np.searchsorted(x, x[i0] - reach))
         b = int(np.searchsorted(x, x[i1 - 1] + reach, "right"))
-        held = (b - a) * min(1.0, span / max(float(x[b - 1] - x[a]), 1e-300))
-        coarse = int(np.floor(np.log2(max(held, 1.0) / _PER_SPAN / _BASE))) + 1
+        samples = (b - a) * min(1.0, span / max(float(x[b - 1] - x[a]), 1e-300))
+        coarse = int(np.floor(np.log2(max(samples, 1.0) / _PER_SPAN / _BASE))) + 1
         k = min(len(self._levels), max(k, coarse, 0))
         at, total, count = self._buckets(a, b, k)
-        for _ in range(2):
-            left = np.searchsorted(at, at - reach / 2 * (1 + 1e-12), "left")
-            right = np.searchsorted(at, at + reach / 2 * (1 + 1e-12), "right")
-            total, count = _window_sums(total, left, right), _window_sums(count, left, right)
-            # A mean of means would favour buckets beside gaps; dividing both sums keeps each sample's weight even.
-            width = right - left
-            total, count = total / width, count / width
-        mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+        at, total, count, edges = _with_room(at, total, count, reach / 2)
+        # Two boxes of half the width make the triangle. The second one integrates the first over x, so that the
+        # weight of a sample depends on how far off it is and not on how densely its neighbourhood was measured.
+        window = _Window(edges, at, reach / 2)
+        total, count = window.sum(total), window.sum(count)
+        width = np.diff(edges)
+        total, count = window.sum(total * width), window.sum(count * width)
+        mean = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 1e-9 * width)
         # One more place on either side of the piece, where it is not another piece's: the line reaches the edge.
+        held = (at >= x[a]) & (at <= x[b - 1])
+        at, mean = at[held], mean[held]
         shown = slice(
             max(0, int(np.searchsorted(at, x[i0])) - before), int(np.searchsorted(at, x[i1 - 1], "right")) + after
         )
@@ -315,8 +320,39 @@ def _better(y: Floats, index: NDArray[np.int32], least: bool) -> NDArray[np.int3
     return np.where(second, pairs[:, 1], pairs[:, 0])
 
 
-def _window_sums(values: Floats, left: Ints, right: Ints) -> Floats:
-    """Sums of ``values[left[i]:right[i]]``, each added up by itself: no difference of large numbers is taken."""
-    ends = np.empty(2 * len(left), np.int64)
-    ends[0::2], ends[1::2] = left, right
-    return np.add.reduceat(np.append(values, 0.0), ends)[::2]
+class _Window:
+    """Sums over ``at - reach ... at + reach`` of what buckets between ``edges`` hold; buckets at its ends in part."""
+
+    def __init__(self, edges: Floats, at: Floats, reach: float) -> None:
+        lo, hi = np.maximum(at - reach, edges[0]), np.minimum(at + reach, edges[-1])
+        last = len(edges) - 2
+        self._first = np.clip(np.searchsorted(edges, lo, "right") - 1, 0, last)
+        self._last = np.clip(np.searchsorted(edges, hi, "left") - 1, self._first, last)
+        width = np.diff(edges)
+        alone = self._first == self._last
+        head = (np.where(alone, hi, edges[self._first + 1]) - lo) / width[self._first]
+        self._head = head
+        self._tail = np.where(alone, 0.0, (hi - edges[self._last]) / width[self._last])
+        self._inner = self._last - self._first > 1
+        self._ends = np.empty(2 * len(at), np.int64)
+        self._ends[0::2], self._ends[1::2] = self._first + 1, np.maximum(self._last, self._first + 1)
+
+    def sum(self, values: Floats) -> Floats:
+        """One sum per window, each added up by itself: no difference of large numbers is taken."""
+        inner = np.add.reduceat(np.append(values, [0.0, 0.0]), self._ends)[::2]
+        parts = self._head * values[self._first] + self._tail * values[self._last]
+        return np.asarray(np.where(self._inner, inner, 0.0) + parts)
+
+
+def _with_room(at: Floats, total: Floats, count: Floats, reach: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Adds empty buckets ``reach`` beyond both ends, and the edges between all: windows may stick out there."""
+    gaps = np.diff(at) if len(at) > 1 else np.array([2 * reach])
+    before = at[0] - gaps[0] * np.arange(min(64, math.ceil(reach / gaps[0])), 0, -1)
+    after = at[-1] + gaps[-1] * np.arange(1, min(64, math.ceil(reach / gaps[-1])) + 1)
+    at = np.concatenate([before, at, after])
+    total, count = (np.concatenate([np.zeros(len(before)), v, np.zeros(len(after))]) for v in (total, count))
+    middle = (at[1:] + at[:-1]) / 2
+    if not len(middle):
+        return at, total, count, np.array([at[0] - reach, at[0] + reach])
+    edges = np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]])
+    return at, total, count, edges

@@ -42,9 +42,11 @@ class CurvesPayloadView(View):
         if self.plot is None:
             import pyqtgraph as pg  # here, so that the window stands before it is loaded
 
+            from widgets.views.map_plot import own_menu
+
             self.plot = pg.PlotWidget()
             self.plot.setFrameShape(self.plot.Shape.NoFrame)
-            self.plot.setMenuEnabled(False)
+            own_menu(self.plot)
             self.plot.hideButtons()
             self.plot.setAccessibleName("Curves")
             self.plot.getAxis("left").setWidth(52)
@@ -66,7 +68,7 @@ class CurvesPayloadView(View):
             plot.removeItem(self.lines.pop(name))
         for name, y in curves.lines.items():
             if name not in self.lines:
-                self.lines[name] = plot.plot()
+                self.lines[name] = plot.plot(antialias=True)
             self.lines[name].setData(x, np.asarray(y))
         self._names = (curves.x_name, curves.y_name)
         self.legend.set_names(tuple(curves.lines), LABELS)

@@ -35,6 +35,13 @@ class _Tiles(pg.ImageItem):
         return bool(one.width() < 1 or one.height() < 1)
 
 
+def own_menu(plot: pg.PlotWidget) -> None:
+    """Turns pyqtgraph's context menu off and lets it go with the plot: it is a window of its own without a parent."""
+    plot.setMenuEnabled(False)
+    menu = plot.getPlotItem().ctrlMenu
+    menu.setParent(plot, menu.windowFlags())
+
+
 def tile_sheet(tiles: NDArray[Any]) -> NDArray[np.uint8]:
     """``tiles`` (R, C, H, W, ch), row 0 lowest, as one picture (R*H, C*W, 3) whose row 0 is the lowest line."""
     r, c, h, w, channels = tiles.shape
@@ -54,7 +61,7 @@ class MapPlot(pg.PlotWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMenuEnabled(False)
+        own_menu(self)
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         self.setMouseTracking(True)
@@ -80,6 +87,7 @@ class MapPlot(pg.PlotWidget):
         self._kind = ""
         self._moving = False
         self._margins = (44, 34)
+        self._dot = 7
         self.restyle()
 
     # ---- what is drawn
@@ -99,7 +107,7 @@ class MapPlot(pg.PlotWidget):
             self.removeItem(self.clouds.pop())
         if len(self.clouds) != kinds + 1:
             while len(self.clouds) < kinds + 1:
-                self.clouds.append(pg.ScatterPlotItem(pxMode=True, symbol="o", size=7))
+                self.clouds.append(pg.ScatterPlotItem(pxMode=True, symbol="o", size=self._dot))
                 self.addItem(self.clouds[-1])
             self._colour_points()  # only now: each change of colour costs pyqtgraph as much as new points
         for k, cloud in enumerate(self.clouds):
@@ -143,7 +151,11 @@ class MapPlot(pg.PlotWidget):
         self._colour_points()
 
     def set_compact(self, compact: bool) -> None:
-        """Axes without their names, for little room."""
+        """Axes without their names and smaller dots, for little room."""
+        if self._dot != (5 if compact else 7):
+            self._dot = 5 if compact else 7
+            for cloud in self.clouds:
+                cloud.setSize(self._dot)
         self._margins = (32, 18) if compact else (44, 34)
         self.getAxis("left").setWidth(self._margins[0])
         self.getAxis("bottom").setHeight(self._margins[1])
