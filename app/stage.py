@@ -137,15 +137,20 @@ class Stage(DockWindow):
         """The default: the first probe by itself on the left, the others as tabs on the right."""
         docks = list(self.docks.values())
         for dock in docks:
+            self.removeDockWidget(dock)
             dock.setFloating(False)
-            self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+        for i, dock in enumerate(docks):
+            # Each goes straight to its place: stacked first, they would ask for more height than the screen has.
+            if i == 0:
+                self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+            elif i == 1:
+                self.splitDockWidget(docks[0], dock, Qt.Orientation.Horizontal)
+            else:
+                self.tabifyDockWidget(docks[1], dock)
             dock.show()
         if len(docks) > 1:
-            self.splitDockWidget(docks[0], docks[1], Qt.Orientation.Horizontal)
-            for dock in docks[2:]:
-                self.tabifyDockWidget(docks[1], dock)
             docks[1].raise_()
-            self.resizeDocks([docks[0], docks[1]], [400, 500], Qt.Orientation.Horizontal)
+            self.resizeDocks([docks[0], docks[1]], [320, 500], Qt.Orientation.Horizontal)
 
     def layout_state(self) -> QByteArray:
         return self.saveState()
@@ -202,10 +207,9 @@ class Stage(DockWindow):
         for affected in self._bench.probes_with(probe, name):
             if affected in self.docks:
                 self.docks[affected].ask(phase)
-        for dock in self.docks.values():
-            marker = getattr(dock.view, "set_marker", None)
-            if marker is not None and name == "z" and probe == "":
-                marker(value)
+        if probe == "":
+            for dock in self.docks.values():
+                dock.view.show_control(name, value)
 
     def _from_view(self, probe: str, name: str, value: Any, phase: str) -> None:
         """A click or drag on a picture sets a control: its own probe's, or that of whichever probe has one so named."""

@@ -69,22 +69,16 @@ class MainWindow(DockWindow):
         self.data = DataPanel()
         self.log = LogPanel()
         self.docks: dict[str, Dock] = {}
-        left, right, below = (
-            Qt.DockWidgetArea.LeftDockWidgetArea,
-            Qt.DockWidgetArea.RightDockWidgetArea,
-            Qt.DockWidgetArea.BottomDockWidgetArea,
-        )
-        for name, title, hint, widget, area in (
-            ("catalogue", "Catalogue", "", self.catalogue, left),
-            ("knobs", "Knobs", "what it is built and trained with", _scrolled(self.knobs), right),
-            ("controls", "Probe controls", "", _scrolled(self.controls), right),
-            ("curves", "Curves", "click a mark below the axis to go back to that snapshot", self.curves, below),
-            ("objective", "Objective", "what is made large or small", self.objective, below),
-            ("data", "Data", "what it learns from", self.data, below),
-            ("log", "Log", "what happened", self.log, below),
+        for name, title, hint, widget in (
+            ("catalogue", "Catalogue", "", self.catalogue),
+            ("knobs", "Knobs", "what it is built and trained with", _scrolled(self.knobs)),
+            ("controls", "Probe controls", "", _scrolled(self.controls)),
+            ("curves", "Curves", "click a mark below the axis to go back to that snapshot", self.curves),
+            ("objective", "Objective", "what is made large or small", self.objective),
+            ("data", "Data", "what it learns from", self.data),
+            ("log", "Log", "what happened", self.log),
         ):
             self.docks[name] = Dock(f"dock-{name}", title, hint, widget, self)
-            self.addDockWidget(area, self.docks[name])
 
         self.status = StatusBar(self)
         self.setStatusBar(self.status)
@@ -274,8 +268,8 @@ class MainWindow(DockWindow):
         """Every dock where it was on the first day."""
         docks = self.docks
         for dock in docks.values():
+            self.removeDockWidget(dock)
             dock.setFloating(False)
-            dock.show()
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["catalogue"])
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks["knobs"])
         self.splitDockWidget(docks["knobs"], docks["controls"], Qt.Orientation.Vertical)
@@ -283,6 +277,8 @@ class MainWindow(DockWindow):
         self.splitDockWidget(docks["curves"], docks["objective"], Qt.Orientation.Horizontal)
         self.tabifyDockWidget(docks["curves"], docks["data"])
         self.tabifyDockWidget(docks["curves"], docks["log"])
+        for dock in docks.values():
+            dock.show()
         docks["curves"].raise_()
         self.resizeDocks([docks["catalogue"], docks["knobs"]], [190, 320], Qt.Orientation.Horizontal)
         self.resizeDocks([docks["knobs"], docks["controls"]], [300, 360], Qt.Orientation.Vertical)

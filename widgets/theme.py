@@ -138,6 +138,8 @@ QTreeView, QListView, QTableView {{ background: transparent; border: none; outli
 QTreeView::item, QListView::item {{ padding: 4px; border-radius: 4px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {c.hover}; }}
 QTreeView::item:selected, QListView::item:selected {{ background: {c.hover}; color: {c.text}; }}
+QTreeView {{ show-decoration-selected: 0; }}
+QTreeView::branch {{ background: transparent; }}
 QMenuBar {{ background: {c.ground}; color: {c.text}; border-bottom: 1px solid {c.line}; }}
 QMenuBar::item {{ padding: 4px 8px; background: transparent; }}
 QMenuBar::item:selected {{ background: {c.hover}; }}
@@ -156,6 +158,8 @@ QTabBar::tab {{ background: transparent; color: {c.quiet}; padding: 6px 8px; bor
 QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
 QTabBar::tab:hover {{ color: {c.text}; }}
 QTabBar::tab:focus {{ color: {c.text}; background: {c.hover}; }}
+QTabBar::scroller {{ width: 32px; }}
+QTabBar QToolButton {{ background: {c.raised}; border: 1px solid {c.line}; border-radius: 0; padding: 0; }}
 QScrollArea {{ background: transparent; border: none; }}
 QScrollArea > QWidget > QWidget {{ background: transparent; }}
 QScrollBar:vertical {{ background: transparent; width: 8px; margin: 0; }}

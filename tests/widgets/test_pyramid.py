@@ -145,9 +145,10 @@ def test_smoothing_is_a_triangular_filter(span: float, log_x: bool) -> None:
     xs, ys = filled(x, y, seed=5).smooth(1, 60_000, 300, span, log_x)
     assert 20 < len(xs) <= 2 * 300 + 40
     assert (np.diff(xs) > 0).all()
-    # The noise averages to 0.01 over the narrowest window; there a bucket of the last octaves is wider than the window.
     off = np.abs(ys - triangle(x, y, xs, span))
-    assert off.max() < (0.04 if span < 1000 else 0.01)
+    # At the right of a logarithmic axis a bucket of 1024 samples is a column; windows are no finer there.
+    coarse = log_x and span < 20_000
+    assert off.max() < (0.03 if coarse or span < 1000 else 0.01)
     assert np.median(off) < 0.004
 
 

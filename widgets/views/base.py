@@ -108,6 +108,9 @@ class View(QWidget):
         """Nothing is on its way any more; a payload, a failure and ``clear`` say so by themselves."""
         self.busy_line.stop()
 
+    def show_control(self, name: str, value: object) -> None:
+        """A control shared by all probes was set elsewhere; views that mark it in their picture override this."""
+
     def fit(self) -> None:
         """Shows the whole picture again, where a view can zoom."""
 

@@ -160,6 +160,10 @@ class LatentMapView(View):
         self._code = None if code is None else np.asarray(code, np.float64)
         self._draw_marker()
 
+    def show_control(self, name: str, value: object) -> None:
+        if isinstance(value, tuple) and (self.map is None or name == self.map.control):
+            self.set_marker(value)
+
     def marker_at(self) -> tuple[float, float] | None:
         """The ring's place on the plane, if there is one."""
         if self.map is None or self._code is None or len(self._code) != len(self.map.origin):
