@@ -83,6 +83,11 @@ class LoadSnapshot(Order):
 
 
 @dataclass(frozen=True)
+class Evaluate(Order):
+    """Measures the whole held-out part as soon as training stands still; answered by :class:`HeldOut`."""
+
+
+@dataclass(frozen=True)
 class Cancel(Order):
     """Stops what a slot is computing; '' cancels a fetch of data."""
 
@@ -211,6 +216,15 @@ class Metrics(Report):
 
 
 @dataclass(frozen=True)
+class HeldOut(Report):
+    """The figures over the whole held-out part at ``step``; {} where the study has none. The summary holds them."""
+
+    epoch: int
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Hints(Report):
     """News of the latent controls."""
 
@@ -266,7 +280,8 @@ class Runs(Report):
 @dataclass(frozen=True)
 class Failure(Report):
     """Something failed; the window shows it where its picture would be. ``where``: probe, train, open, data, save,
-    export, knob or engine; ``diverged`` where training stopped for a number that is not finite."""
+    export, knob or engine; ``diverged`` where training stopped for a number that is not finite; ``fault`` where the
+    program or the machine is to blame, not what it was given."""
 
     where: str
     title: str
@@ -277,6 +292,7 @@ class Failure(Report):
     seq: int = 0
     diverged: bool = False
     detail: str = ""
+    fault: bool = False
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,12 @@ def _from_run(
     except ValueError as e:
         raise OpenError(f"{path}: {e}") from None
     session.complaints = tuple(complaints)
+    session.target = config.get("target")
     session.metrics_so_far = _until(run.metrics(), session.step)
     if order.keep:
         run.sweep()
+        if step is None:  # the newer ones could not be read: training goes on before them, in this folder
+            run.set_aside(session.step)
         session.run = run
         if not [s for s in run.snapshots() if s > session.step]:
             run.truncate_metrics(session.step)

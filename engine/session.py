@@ -75,6 +75,8 @@ class Session:
     folder: str = ""
     step: int = 0
     seconds: float = 0.0
+    target: int | None = None
+    """The step that training was asked to reach, where it was; kept with the run so that it can be resumed."""
     run: Run | None = None
     latest: dict[str, float] = field(default_factory=dict)
     held_out: dict[str, float] = field(default_factory=dict)
@@ -304,6 +306,7 @@ class Session:
             "folder": self.folder,
             "knobs": dict(self.knobs),
             "seed": self.seed,
+            "target": self.target,
             "device": self.device.type,
             "versions": versions(),
         }

@@ -74,6 +74,8 @@ class Engine(threading.Thread):
         self._evaluation_spent = 0.0
         self._evaluated_at = 0.0
         self._evaluated_step = -1
+        self._evaluate_all = False
+        self._evaluating_all = False
         self._metrics_at = self._status_at = self._hints_at = 0.0
         self._hints_step = -1
         self._busy = 0.0
@@ -159,7 +161,7 @@ class Engine(threading.Thread):
             reason = f"{type(e).__name__}: {reason.splitlines()[0]}"
             advice = "This is a fault of the study; the log has the details."
         detail = "".join(traceback.format_exception(e))
-        return m.Failure(where, title, reason, advice, slot, self._epoch, seq, False, detail)
+        return m.Failure(where, title, reason, advice, slot, self._epoch, seq, False, detail, not expected(e))
 
     # ---- orders ----
 
@@ -183,6 +185,8 @@ class Engine(threading.Thread):
                     self._save()
             case m.LoadSnapshot():
                 self._load_snapshot(order.step)
+            case m.Evaluate():
+                self._evaluate_all = not self._need_session().spoilt
             case m.Cancel(slot=""):
                 if self._fetch is not None:
                     self._end_fetch(m.Notice(f"{self._fetching}: cancelled"))
@@ -236,6 +240,9 @@ class Engine(threading.Thread):
         self.outbox.put(opened(session, self._epoch))
         if session.source is not None:
             self.outbox.put(preview(session, self._epoch))
+        else:  # the preview tells what was wrong with the run; without data there is none
+            for line in session.complaints:
+                self.outbox.put(m.Notice(line, "warning"))
         self._evaluated_step = self._hints_step = -1
         self._saved_step = session.step if session.run is not None else -1
         self._send_hints()
@@ -246,7 +253,9 @@ class Engine(threading.Thread):
             raise BadValue("this study has nothing to train")
         if session.spoilt:
             raise BadValue("the weights are not finite numbers; go back to an earlier snapshot or restart")
-        self._target = None if order.steps is None else session.step + order.steps
+        self._target = session.target = None if order.steps is None else session.step + order.steps
+        if self._evaluating_all:  # half of it would be of other weights than the rest: begin again when they stand still
+            self._evaluation, self._evaluating_all = None, False
         self._per_second = order.per_second
         self._next_step_at = self._saved_at = time.perf_counter()
         if not self._ensure_run(on_new_training=True):
@@ -329,7 +338,7 @@ class Engine(threading.Thread):
         try:
             points = session.read_metrics()
         except Diverged as e:
-            self._training = False
+            self._training = self._evaluate_all = False
             held = f"step {session.run.snapshots()[-1]}" if session.run and session.run.snapshots() else "the start"
             advice = f"Go back to the last good snapshot ({held}) and lower the learning rate, or restart."
             self.outbox.put(m.Failure("train", "Training diverged", str(e), advice, epoch=self._epoch, diverged=True))
@@ -442,31 +451,55 @@ class Engine(threading.Thread):
         self._guard(send, "probe", "The latent code could not be measured")
 
     def _advance_evaluation(self) -> bool:
-        """Held-out figures now and then while training and after it stops; one batch an advance."""
+        """Held-out figures now and then while training and after it stops, over the first items or, where an order
+        asks for it, all; one batch an advance."""
         session = self._session
-        if session is None or session.step == 0 or session.source is None:
+        if session is None:
             return False
+        whole = self._evaluate_all and not self._training
         begun = time.perf_counter()
-        if self._evaluation is None:
+        if whole and not self._evaluating_all:
+            self._begin_evaluation(session, None)
+        elif self._evaluation is None:
             wait = max(EVALUATE_EVERY, EVALUATE_SHARE * self._evaluation_spent) if self._training else 0.0
-            if session.step == self._evaluated_step or begun - self._evaluated_at < wait:
+            if session.step in (0, self._evaluated_step) or session.source is None or begun - self._evaluated_at < wait:
                 return False
-            self._evaluation, self._evaluation_spent = session.evaluation(EVALUATE_ITEMS), 0.0
-            self._evaluated_step = session.step
+            self._begin_evaluation(session, EVALUATE_ITEMS)
+        assert self._evaluation is not None
         try:
             next(self._evaluation)
         except StopIteration as stop:
-            self._evaluation, self._evaluated_at = None, time.perf_counter()
-            points = session.record_held_out(stop.value, self._evaluated_step) if stop.value else {}
+            self._end_evaluation(session, stop.value)
+        except Exception as e:  # noqa: BLE001  # the held-out figures fail alone
+            self._drop_evaluation()
+            self.outbox.put(self._failure(e, "train", "The held-out figures could not be measured"))
+        self._evaluation_spent += time.perf_counter() - begun
+        return True
+
+    def _begin_evaluation(self, session: Session, items: int | None) -> None:
+        self._evaluation, self._evaluation_spent = session.evaluation(items), 0.0
+        self._evaluating_all, self._evaluated_step = items is None, session.step
+
+    def _end_evaluation(self, session: Session, values: dict[str, float]) -> None:
+        whole = self._evaluating_all
+        self._drop_evaluation()
+
+        def record() -> None:
+            points = session.record_held_out(values, self._evaluated_step) if values else {}
             if points:
                 self.outbox.put(m.Metrics(self._epoch, points))
             if not self._training:
                 session.write_summary()
-        except Exception as e:  # noqa: BLE001  # the held-out figures fail alone
-            self._evaluation, self._evaluated_at = None, time.perf_counter()
-            self.outbox.put(self._failure(e, "train", "The held-out figures could not be measured"))
-        self._evaluation_spent += time.perf_counter() - begun
-        return True
+
+        self._guard(record, "save", "The held-out figures were not saved")
+        if whole:
+            self.outbox.put(m.HeldOut(self._epoch, self._evaluated_step, values))
+
+    def _drop_evaluation(self) -> None:
+        self._evaluated_at = time.perf_counter()
+        self._evaluation = None
+        if self._evaluating_all:
+            self._evaluate_all = self._evaluating_all = False
 
     # ---- reports ----
 
@@ -548,7 +581,7 @@ class Engine(threading.Thread):
         session, self._session = self._session, None
         self._slots.clear()
         self._evaluation = None
-        self._training = False
+        self._training = self._evaluate_all = self._evaluating_all = False
         if session is None:
             return
         run = session.run

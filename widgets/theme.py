@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QColor, QFont, QIcon, QPalette
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
 UNIT = 4
 RADIUS = 6
 CAPTION, BODY, HEAD, TITLE = 11, 13, 15, 22
 """Font sizes in pixels."""
+ICONS = Path(__file__).resolve().parent.parent / "resources" / "icons"
+ICON_SIDES = (16, 24, 48)
+"""Pixels at which icons are drawn; in between they are scaled down."""
 
 
 @dataclass(frozen=True)
@@ -187,15 +192,28 @@ def refresh_style(widget: object) -> None:
 
 
 def icon(name: str, colour: str = "") -> QIcon:
-    """An icon of the Phosphor set (``play``, ``pause`` ...) in the text's colour, or in ``colour``."""
+    """An icon of the Phosphor set (``play``, ``pause`` ...) in the text's colour, or in ``colour``.
+
+    Its drawing is ``resources/icons/<name>.svg``; FileNotFoundError if there is none.
+    """
     return _icon(name, colour or theme.colours.text, theme.colours.quiet)
 
 
 @lru_cache(maxsize=256)
 def _icon(name: str, colour: str, disabled: str) -> QIcon:
-    import qtawesome  # loads its fonts when first asked, so not before the window stands
-
-    return qtawesome.icon(f"ph.{name}", color=colour, color_disabled=disabled)
+    drawing = QSvgRenderer((ICONS / f"{name}.svg").read_bytes())
+    made = QIcon()
+    for side in ICON_SIDES:
+        for mode, tint in ((QIcon.Mode.Normal, colour), (QIcon.Mode.Disabled, disabled)):
+            pixmap = QPixmap(side, side)
+            pixmap.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(pixmap)
+            drawing.render(painter)
+            painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceIn)
+            painter.fillRect(pixmap.rect(), QColor(tint))
+            painter.end()
+            made.addPixmap(pixmap, mode)
+    return made
 
 
 def tabular(font: QFont) -> QFont:

@@ -1,4 +1,4 @@
-"""Payloads to files: .png .gif .json .npz, by the name's ending. Runs on the engine's thread; knows no study."""
+"""Payloads to files: .png .gif .mp4 .json .npz, by the name's ending. Runs on the engine's thread; knows no study."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,27 @@ from engine.payloads import Bars, Frames, ImageGrid, LatentMap, Payload
 
 GAP = 1
 """Pixels between the pictures of a grid."""
+FRAME_MS = 80
+"""Milliseconds that a frame of a timeline is shown in a .gif or .mp4."""
 
 
 class ExportError(Exception):
     """A payload that cannot be written like that; the message is one line that says how it can."""
 
 
+def check_ending(path: str) -> None:
+    """ExportError if no payload is written to files that end like ``path``."""
+    target = Path(path)
+    if target.suffix.lower() not in WRITERS:
+        scenes = " (.ply and .obj are for scenes)" if target.suffix.lower() in (".ply", ".obj") else ""
+        raise ExportError(f"{target.name}: unknown ending; use one of {', '.join(WRITERS)}{scenes}")
+
+
 def write(path: str, payloads: Sequence[Payload]) -> None:
     """Writes an answer (several payloads: a timeline's frames) to ``path``; ExportError if not possible."""
+    check_ending(path)
     target = Path(path)
-    writer = WRITERS.get(target.suffix.lower())
-    if writer is None:
-        raise ExportError(f"{target.name}: unknown ending; use one of {', '.join(WRITERS)}")
+    writer = WRITERS[target.suffix.lower()]
     if not payloads:
         raise ExportError(f"{target.name}: there is nothing to write yet")
     try:
@@ -45,7 +55,26 @@ def _png(target: Path, payloads: Sequence[Payload]) -> bytes:
 def _gif(target: Path, payloads: Sequence[Payload]) -> bytes:
     pictures = [_picture(target, payload).convert("RGB") for payload in payloads]
     out = io.BytesIO()
-    pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=80, loop=0)
+    pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=FRAME_MS, loop=0)
+    return out.getvalue()
+
+
+def _mp4(target: Path, payloads: Sequence[Payload]) -> bytes:
+    """H.264 with colour at half resolution, which every player knows; it wants even sides, so an odd one is repeated
+    once at the edge."""
+    import av  # brings all of FFmpeg, for this alone
+
+    pictures = [np.asarray(_picture(target, payload).convert("RGB")) for payload in payloads]
+    h, w = pictures[0].shape[:2]
+    edge = ((0, h % 2), (0, w % 2), (0, 0))
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(1000, FRAME_MS), options={"crf": "16"})
+        stream.width, stream.height, stream.pix_fmt = w + w % 2, h + h % 2, "yuv420p"
+        for pixels in pictures:
+            frame = av.VideoFrame.from_ndarray(np.pad(pixels, edge, "edge"), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
     return out.getvalue()
 
 
@@ -86,6 +115,7 @@ def _plain(value: Any) -> Any:
 WRITERS: dict[str, Callable[[Path, Sequence[Payload]], bytes]] = {
     ".png": _png,
     ".gif": _gif,
+    ".mp4": _mp4,
     ".npz": _npz,
     ".json": _json,
 }

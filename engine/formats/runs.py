@@ -144,12 +144,12 @@ class Run:
         """A new run; :class:`RunError` if the folder holds one already or cannot be made."""
         if (folder / "config.json").exists():
             raise RunError(f"{folder}: holds a run already; choose another folder, or resume it")
+        run = cls(folder)
         try:
             (folder / "snapshots").mkdir(parents=True, exist_ok=True)
+            run.write_config(config)
         except OSError as e:
             raise RunError(f"{folder}: cannot be made ({e.strerror})") from None
-        run = cls(folder)
-        run.write_config(config)
         return run
 
     def write_config(self, config: Mapping[str, Any]) -> None:
@@ -236,6 +236,13 @@ class Run:
         """Removes what a killed process left half written."""
         for part in [*self.folder.glob(".*.part"), *self.folder.glob("snapshots/.*.part")]:
             part.unlink(missing_ok=True)
+
+    def set_aside(self, after: int) -> None:
+        """Renames the snapshots later than step ``after`` to ``....damaged``; nothing is deleted."""
+        for step in self.snapshots():
+            if step > after:
+                path = self.snapshot_path(step)
+                os.replace(path, path.with_name(f"{path.name}.damaged"))
 
     def truncate_metrics(self, step: int) -> None:
         """Forgets the rows after ``step``: training goes on from there."""

@@ -97,8 +97,7 @@ class LatentProbes:
         """New pictures: random codes, decoded."""
         generator = torch.Generator().manual_seed(seed)
         z = self.draw_codes(count, generator).to(self.device)
-        labels = np.zeros(count, np.int64)
-        return ImageGrid(pictures(self.decode_images(z)), labels=labels)
+        return ImageGrid(pictures(self.decode_images(z)))
 
     @probe(
         ImageGrid,

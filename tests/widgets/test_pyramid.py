@@ -240,7 +240,7 @@ def test_steps_that_do_not_ascend_are_refused_and_change_nothing(x: object, y: o
 
 
 def test_appending_and_asking_touch_few_entries() -> None:
-    """The work of a batch of 3 is a handful of buckets, and a view of 100,000 samples reads about as many as it shows."""
+    """A batch of 3 makes a bucket or two, all levels together are half as long as the data."""
     pyramid = filled(np.arange(100_000.0), np.zeros(100_000))
     sizes = [level.low.size for level in pyramid._levels]
     pyramid.append([100_000.0, 100_001.0, 100_002.0], [1.0, 2.0, 3.0])

@@ -98,9 +98,7 @@ class _Box(pg.ViewBox):
             self._canvas.menu_wanted.emit(ev.screenPos())
         elif ev.button() == Qt.MouseButton.LeftButton:
             marker = self._canvas.marker_at(self.mapFromScene(ev.scenePos()))
-            if ev.double():
-                self._canvas.fit_wanted.emit()
-            elif marker is not None:
+            if marker is not None:
                 self._canvas.marker_clicked.emit(marker)
 
     def wheelEvent(self, ev: Any, axis: int | None = None) -> None:
@@ -279,9 +277,12 @@ class Canvas(pg.GraphicsView):
 
     # ---- the hand
 
+    def _in_box(self, ev: QMouseEvent) -> QPointF:
+        return QPointF(self.box.mapFromScene(self.mapToScene(ev.position().toPoint())))
+
     def mouseMoveEvent(self, ev: QMouseEvent) -> None:
         super().mouseMoveEvent(ev)
-        pos = self.box.mapFromScene(self.mapToScene(ev.position().toPoint()))
+        pos = self._in_box(ev)
         if not self.box.rect().contains(pos):
             self.left.emit()
             return
@@ -291,6 +292,11 @@ class Canvas(pg.GraphicsView):
             QToolTip.showText(ev.globalPosition().toPoint(), f"Snapshot at step {marker:,}: click to go there.", self)
         x = self.box.mapToView(pos).x()
         self.hovered.emit(10.0**x if self.log_x else x)
+
+    def mouseDoubleClickEvent(self, ev: QMouseEvent) -> None:
+        """Fits. Not left to pyqtgraph, which takes it for a single click where a press comes before it, as in tests."""
+        if ev.button() == Qt.MouseButton.LeftButton and self.marker_at(self._in_box(ev)) is None:
+            self.fit_wanted.emit()
 
     def resizeEvent(self, ev: QResizeEvent | None) -> None:
         super().resizeEvent(ev)

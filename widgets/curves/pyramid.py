@@ -155,7 +155,8 @@ class MinMaxPyramid:
     def smooth(self, x0: float, x1: float, columns: int, span: float, log_x: bool = False) -> tuple[Floats, Floats]:
         """Weighted means over triangular windows ``span`` steps wide in all, at ``2 * columns`` places or fewer.
 
-        Windows are cut off at the ends of the series. NaN where a window holds no finite value. The cost is bounded by ``columns``, whatever the window and the number of samples.
+        Windows are cut off at the ends of the series, and are never narrower than the distance of two places. NaN
+        where a window holds no finite value. The cost is bounded by ``columns``, whatever window and data.
         """
         i0, i1 = self._range(x0, x1, log_x, 1)
         if i1 <= i0:
