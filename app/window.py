@@ -80,6 +80,7 @@ class MainWindow(DockWindow):
         ):
             self.docks[name] = Dock(f"dock-{name}", title, hint, widget, self)
 
+        self.docks["curves"].bar.add(self.curves.choice)
         self.status = StatusBar(self)
         self.setStatusBar(self.status)
         self.commands = make_commands(self)
@@ -281,7 +282,7 @@ class MainWindow(DockWindow):
             dock.show()
         docks["curves"].raise_()
         self.resizeDocks([docks["catalogue"], docks["knobs"]], [190, 320], Qt.Orientation.Horizontal)
-        self.resizeDocks([docks["knobs"], docks["controls"]], [300, 360], Qt.Orientation.Vertical)
+        self.resizeDocks([docks["knobs"], docks["controls"]], [375, 315], Qt.Orientation.Vertical)
         self.resizeDocks([docks["curves"]], [230], Qt.Orientation.Vertical)
         self.resizeDocks([docks["curves"], docks["objective"]], [440, 350], Qt.Orientation.Horizontal)
         self.stage.arrange()

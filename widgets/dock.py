@@ -56,6 +56,13 @@ class TitleBar(QWidget):
         self._retitle(dock.windowTitle())
         self._icons()
 
+    def add(self, widget: QWidget) -> None:
+        """A small control at the right end of the line."""
+        widget.setMaximumHeight(22)
+        row = self.layout()
+        assert isinstance(row, QHBoxLayout)
+        row.insertWidget(2, widget)
+
     def _button(self, tip: str, act: object) -> QToolButton:
         button = QToolButton()
         button.setToolTip(tip)

@@ -144,7 +144,7 @@ QTreeView::item, QListView::item {{ padding: 4px; border-radius: 4px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {c.hover}; }}
 QTreeView::item:selected, QListView::item:selected {{ background: {c.hover}; color: {c.text}; }}
 QTreeView {{ show-decoration-selected: 0; }}
-QTreeView::branch {{ background: transparent; }}
+QTreeView::branch, QTreeView::branch:selected, QTreeView::branch:hover {{ background: transparent; }}
 QMenuBar {{ background: {c.ground}; color: {c.text}; border-bottom: 1px solid {c.line}; }}
 QMenuBar::item {{ padding: 4px 8px; background: transparent; }}
 QMenuBar::item:selected {{ background: {c.hover}; }}

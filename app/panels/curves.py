@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from engine.messages import Opened
 from engine.study import Declaration
+from widgets.controls.fields import CalmComboBox
 from widgets.theme import LABELS, TERMS
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ class CurvesPanel(QWidget):
         super().__init__(parent)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.tabBar().hide()
+        self.tabs.tabBar().hide()  # the box in the dock's title line chooses: a bar of tabs would cost the plot a line
+        self.choice = CalmComboBox()
+        self.choice.setAccessibleName("Which metrics")
+        self.choice.setToolTip("The objective's metrics, or one curve per dimension.")
+        self.choice.currentIndexChanged.connect(self.tabs.setCurrentIndex)
+        self.choice.hide()
         self._empty = QLabel("Curves appear here while a study trains.")
         self._empty.setProperty("role", "quiet")
         self._empty.setContentsMargins(12, 8, 12, 8)
@@ -128,7 +134,8 @@ class CurvesPanel(QWidget):
         self.tabs.show()
         self.main = CurvesView()
         self.main.marker_clicked.connect(self.marker_clicked)
-        self.tabs.addTab(self.main, "Objective")
+        self.tabs.addTab(self.main, "objective")
+        self.choice.addItem("objective")
         self.view_made.emit(self.main)
 
     def _vector(self, name: str) -> CurvesView:
@@ -138,8 +145,9 @@ class CurvesPanel(QWidget):
             view = CurvesView()
             view.set_current(self._runs[-1])
             self.vectors[name] = view
-            self.tabs.addTab(view, name.replace("_", " "))
-            self.tabs.tabBar().show()
+            self.tabs.addTab(view, name)
+            self.choice.addItem(name.replace("_", " "))
+            self.choice.show()
             self.view_made.emit(view)
         return self.vectors[name]
 
@@ -147,10 +155,11 @@ class CurvesPanel(QWidget):
         for view in self._views():
             view.clear()
         for name, view in list(self.vectors.items()):
+            self.choice.removeItem(self.tabs.indexOf(view))
             self.tabs.removeTab(self.tabs.indexOf(view))
             view.deleteLater()
             del self.vectors[name]
-        self.tabs.tabBar().hide()
+        self.choice.hide()
         self._runs.clear()
         self._seen.clear()
         self._others.clear()

@@ -19,8 +19,8 @@ from widgets.curves.pyramid import Floats
 from widgets.curves.series import step_text
 from widgets.theme import CAPTION, theme
 
-_FINE = 1200
-"""Up to so many points a line is drawn wide and smooth; beyond, one pixel wide, which costs a tenth."""
+_WIDE, _SMOOTH = 12_000, 60_000
+"""Pixels of ink up to which a line is drawn wide, and up to which its edges are smooth: a millisecond each, about."""
 _SPARSE = 40
 """Up to so many points each is marked by a dot, so that a lone one can be seen at all."""
 _STRIP = 14
@@ -34,15 +34,16 @@ class Curve(pg.PlotCurveItem):
         super().__init__()
         self._dots = False
 
-    def show_points(self, x: Floats, y: Floats, colour: str, width: float) -> None:
-        """Draws ``y`` over ``x``, broken where ``y`` is not finite."""
+    def show_points(self, x: Floats, y: Floats, colour: str, width: float, scale: float) -> None:
+        """Draws ``y`` over ``x``, broken where ``y`` is not finite; ``scale`` is in pixels per value."""
         finite = np.isfinite(y)
         self.setVisible(bool(finite.any()))
-        fine = len(x) <= _FINE
+        ink = float(np.abs(np.diff(y[finite])).sum()) * scale
         self._dots = len(x) <= _SPARSE
-        self.opts["segmentedLineMode"] = "on" if fine else "off"
-        pen = pg.mkPen(colour, width=width if fine else 1)
-        self.setData(x, y, pen=pen, antialias=True, connect="all" if finite.all() else "finite")
+        # In pieces a wide line costs little more than a thin one; as one path a hundred times as much.
+        self.opts["segmentedLineMode"] = "on" if ink <= _WIDE else "off"
+        pen = pg.mkPen(colour, width=width if ink <= _WIDE else 1)
+        self.setData(x, y, pen=pen, antialias=ink <= _SMOOTH, connect="all" if finite.all() else "finite")
 
     def pixelPadding(self) -> float:
         return float(super().pixelPadding()) + 3
@@ -258,6 +259,11 @@ class Canvas(pg.GraphicsView):
     def look_at(self, x: tuple[float, float], y: tuple[float, float]) -> None:
         """Shows these ranges of view coordinates."""
         self.box.setRange(xRange=x, yRange=y, padding=0, disableAutoRange=False)
+
+    @property
+    def pixels_per_value(self) -> float:
+        y0, y1 = self.box.viewRange()[1]
+        return float(self.box.height() / (y1 - y0))
 
     @property
     def columns(self) -> int:

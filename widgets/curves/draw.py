@@ -19,29 +19,33 @@ from widgets.theme import theme
 _RUN_VALUES = 4
 """Values on the chip of another run; its tool tip has all."""
 
+_CROWD = 8
+"""So many curves are drawn as finely as the screen; of more, each a little less, down to a third."""
+
 
 def draw(canvas: Canvas, book: Book, span: float, fit: bool) -> None:
     """Brings the lines up to date, smoothed over ``span`` steps where it is above 0; ``fit`` shows them whole."""
     series = [s for s in book.visible() if len(s.data)]
     whole = _whole(series, canvas.log_x) if fit else None
     x0, x1 = whole or canvas.x_range()
-    drawn: set[object] = set()
+    lines: list[tuple[Series, bool, Floats, Floats]] = []
     low, high = math.inf, -math.inf
-    for order, s in enumerate(series):
-        width = 1.6 if s.run == book.current else 1.0
-        for faint, (xs, ys) in _lines(canvas, s, span, x0, x1):
-            key = (s.run, s.name, faint)
-            drawn.add(key)
-            at, height = canvas.to_x(xs), canvas.to_y(ys)
-            curve = canvas.curve(key, z=order if faint else len(series) + order)
-            curve.show_points(at, height, line_colour(book, s, faint), 1.0 if faint else width)
+    columns = max(canvas.columns // 3, min(canvas.columns, canvas.columns * _CROWD // max(1, len(series))))
+    for s in series:
+        for faint, (xs, ys) in _lines(canvas, s, span, x0, x1, columns):
+            height = canvas.to_y(ys)
+            lines.append((s, faint, canvas.to_x(xs), height))
             inside = height[np.isfinite(height) & (xs >= x0) & (xs <= x1)]
             if len(inside):
                 low, high = min(low, float(inside.min())), max(high, float(inside.max()))
-    canvas.keep(drawn)
-    if whole and low <= high:
+    if whole and low <= high:  # first, because how a line is best drawn depends on its length in pixels
         ends = canvas.to_x(np.array(whole))
         canvas.look_at(padded(float(ends[0]), float(ends[1]), 0.01), padded(low, high, 0.07))
+    for order, (s, faint, at, height) in enumerate(lines):
+        curve = canvas.curve((s.run, s.name, faint), z=order if faint else len(lines) + order)
+        width = 1.6 if s.run == book.current and not faint else 1.0
+        curve.show_points(at, height, line_colour(book, s, faint), width, canvas.pixels_per_value)
+    canvas.keep({(s.run, s.name, faint) for s, faint, _, _ in lines})
 
 
 def padded(low: float, high: float, share: float) -> tuple[float, float]:
@@ -63,14 +67,16 @@ def without_lone_lows(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return x[keep], y[keep]
 
 
-def _lines(canvas: Canvas, s: Series, span: float, x0: float, x1: float) -> list[tuple[bool, tuple[Floats, Floats]]]:
+def _lines(
+    canvas: Canvas, s: Series, span: float, x0: float, x1: float, columns: int
+) -> list[tuple[bool, tuple[Floats, Floats]]]:
     """The lines of a series as (faint, points): itself, and above it the smooth one where that is on."""
-    xs, ys = s.data.view(x0, x1, canvas.columns, canvas.log_x, margin=1)
+    xs, ys = s.data.view(x0, x1, columns, canvas.log_x, margin=1)
     if canvas.log_y and len(xs) > 2 and len(xs) < _samples(s, xs):
         xs, ys = without_lone_lows(xs, ys)
     if span <= 0:
         return [(False, (xs, ys))]
-    return [(True, (xs, ys)), (False, s.data.smooth(x0, x1, canvas.columns // 2, span, canvas.log_x))]
+    return [(True, (xs, ys)), (False, s.data.smooth(x0, x1, columns // 2, span, canvas.log_x))]
 
 
 def _samples(s: Series, xs: Floats) -> int:

@@ -7,6 +7,7 @@ rests while nothing comes. What is drawn is asked of the pyramids anew for the r
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -234,7 +235,11 @@ class CurvesView(QWidget):
     def redraw(self) -> None:
         """Draws what has come; the timer calls it, and whoever cannot wait for that."""
         self._timer.stop()
+        begin = time.perf_counter()
         self._draw(fit=self._following)
+        spent = (time.perf_counter() - begin) * 1e3
+        # Very many curves are drawn less often, so that drawing takes a fifth of the time at most.
+        self._timer.setInterval(int(min(10 * _REDRAW_MS, max(_REDRAW_MS, 5 * spent))))
 
     def _schedule(self) -> None:
         if self.isVisible() and not self._timer.isActive():
