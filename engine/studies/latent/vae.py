@@ -60,7 +60,6 @@ class VAE(LatentProbes, Study):
             "Bernoulli",
             "What noise the decoder assumes on a pixel: on/off, or Gaussian around its value.",
             choices=("Bernoulli", "Gaussian"),
-            symbol=r"p_\theta(x|z)",
         )
         sigma: float = knob(
             0.1,
