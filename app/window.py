@@ -281,7 +281,7 @@ class MainWindow(DockWindow):
         for dock in docks.values():
             dock.show()
         docks["curves"].raise_()
-        self.resizeDocks([docks["catalogue"], docks["knobs"]], [190, 320], Qt.Orientation.Horizontal)
+        self.resizeDocks([docks["catalogue"], docks["knobs"]], [200, 320], Qt.Orientation.Horizontal)
         self.resizeDocks([docks["knobs"], docks["controls"]], [375, 315], Qt.Orientation.Vertical)
         self.resizeDocks([docks["curves"]], [230], Qt.Orientation.Vertical)
         self.resizeDocks([docks["curves"], docks["objective"]], [440, 350], Qt.Orientation.Horizontal)

@@ -140,7 +140,7 @@ QComboBox::drop-down {{ border: none; width: 16px; }}
 QComboBox QAbstractItemView {{ background: {c.raised}; color: {c.text}; border: 1px solid {c.line};
     selection-background-color: {c.accent}; selection-color: {c.on_accent}; }}
 QTreeView, QListView, QTableView {{ background: transparent; border: none; outline: none; }}
-QTreeView::item, QListView::item {{ padding: 4px; border-radius: 4px; }}
+QTreeView::item, QListView::item {{ padding: 4px 8px; border-radius: 4px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {c.hover}; }}
 QTreeView::item:selected, QListView::item:selected {{ background: {c.hover}; color: {c.text}; }}
 QTreeView {{ show-decoration-selected: 0; }}

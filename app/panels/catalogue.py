@@ -25,7 +25,8 @@ class CataloguePanel(QWidget):
         self.search.setAccessibleName("Search studies")
         self.tree = QTreeWidget()
         self.tree.setHeaderHidden(True)
-        self.tree.setIndentation(12)
+        self.tree.setIndentation(0)  # the highlight of an indented row would stop short of its left end
+        self.tree.setRootIsDecorated(False)
         self.tree.setAccessibleName("Studies")
         self._empty = QLabel("Loading the studies …")
         self._empty.setProperty("role", "quiet")

@@ -70,6 +70,9 @@ class CurvesPanel(QWidget):
             self._runs.append(f"run {self._count}")
         for view in self._views():
             view.set_current(self._runs[-1])
+        for view in self.vectors.values():
+            for old in self._runs[:-1]:
+                view.set_run_visible(old, False)  # a curve per dimension and run is too many to tell apart
         while len(self._runs) > RUNS_KEPT:
             old = self._runs.pop(0)
             for view in self._views():
@@ -111,18 +114,20 @@ class CurvesPanel(QWidget):
     def _is_empty(self, run: str) -> bool:
         return not any(r == run for r, _ in self._seen)
 
-    def _declare(self, view: CurvesView, run: str, name: str, colour: str) -> None:
+    def _declare(self, view: CurvesView, run: str, name: str, colour: str | None) -> None:
         if (run, f"{id(view)}/{name}") not in self._seen:
             self._seen.add((run, f"{id(view)}/{name}"))
             view.set_series(run, name, colour, name.replace("held_out/", "held-out "))
 
-    def _colour(self, name: str) -> str:
+    def _colour(self, name: str) -> str | None:
+        """A metric's colour; None, which the view takes as off at first, for the terms' held-out twins."""
         stem = name.removeprefix("held_out/")
         terms = {t.metric: t.colour for t in (self._study.objective if self._study else ())}
-        if stem not in terms and stem not in self._others:
+        if stem in terms:
+            return TERMS[terms[stem]] if name == stem else None
+        if stem not in self._others:
             self._others.append(stem)
-        key = terms.get(stem) or OTHERS[self._others.index(stem) % len(OTHERS)]
-        colour = QColor(TERMS[key])
+        colour = QColor(TERMS[OTHERS[self._others.index(stem) % len(OTHERS)]])
         return (colour.lighter(150) if name != stem else colour).name()
 
     def _make(self) -> None:
