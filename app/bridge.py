@@ -6,6 +6,7 @@ The engine wakes the GUI with one queued signal when its outbox goes from empty 
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -30,7 +31,9 @@ class Bridge(QObject):
     def __init__(self, parent: QObject | None = None, threads: int | None = None) -> None:
         super().__init__(parent)
         self._handlers: dict[type[Report], list[Callable[[Any], None]]] = {}
-        self._engine = Engine(self._woken.emit, threads)
+        self._reports: deque[Report] = deque()
+        self._stopped = False
+        self._engine = Engine(self._wake, threads)
         self._woken.connect(self._drain, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -38,7 +41,9 @@ class Bridge(QObject):
         return self._engine.inbox
 
     def start(self) -> None:
-        """Starts the thread; torch is imported there."""
+        """Starts the thread; torch is imported there. Nothing happens after :meth:`stop`."""
+        if self._stopped:
+            return
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._engine.start()
 
@@ -47,16 +52,31 @@ class Bridge(QObject):
         self._handlers.setdefault(kind, []).append(handler)
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """Ends the engine's thread, which saves what is unsaved; whether it ended in time."""
+        """Ends the engine's thread, which saves what is unsaved; whether it ended in time. Nobody hears of it more."""
+        self._stopped = True
         self._handlers.clear()
-        self._woken.disconnect(self._drain)
+        self._reports.clear()
         if not self._engine.is_alive():
             return True
         self._engine.inbox.post(Shutdown())
         self._engine.join(timeout)
         return not self._engine.is_alive()
 
+    def _wake(self) -> None:
+        """Called on the engine's thread, which may outlive this object if it does not end in time."""
+        if not self._stopped:
+            self._woken.emit()
+
     def _drain(self) -> None:
-        for report in self._engine.outbox.drain():
-            for handler in self._handlers.get(type(report), ()):
-                handler(report)
+        """Hands every report on, in order, even where a handler runs an event loop of its own or fails."""
+        if self._stopped:
+            return
+        self._reports.extend(self._engine.outbox.drain())
+        try:
+            while self._reports:
+                report = self._reports.popleft()
+                for handler in self._handlers.get(type(report), ()):
+                    handler(report)
+        finally:
+            if self._reports:  # a handler failed: the others' reports are not lost with it
+                self._woken.emit()

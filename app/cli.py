@@ -21,8 +21,8 @@ diverged, 130 interrupted by Ctrl+C (what was trained is saved and can be resume
 class _Parser(argparse.ArgumentParser):
     """Complains in one line, without the usage; accepts no shortened options, which scripts would come to rely on."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message}; {self.prog} --help tells more")
@@ -140,9 +140,8 @@ def _add_set(command: argparse.ArgumentParser, form: str) -> None:
 
 
 def _add_device(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--device", choices=("cpu", "cuda", "auto"), default="auto", help="auto: CUDA where there is one"
-    )
+    text = "without: auto, CUDA where there is one"
+    command.add_argument("--device", choices=("cpu", "cuda", "auto"), default="auto", help=text)
 
 
 # ---- who answers ----------------------------------------------------------------------------------------------------
@@ -157,13 +156,14 @@ def _window(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     from app.headless.asking import list_studies
 
-    return list_studies(args.json)
+    list_studies(args.json)
+    return 0
 
 
 def _train(args: argparse.Namespace) -> int:
-    from app.headless.training import train
+    from app.headless.training import closing_line, train
 
-    return train(
+    train(
         args.study,
         args.out,
         data=args.data,
@@ -174,24 +174,30 @@ def _train(args: argparse.Namespace) -> int:
         seed=args.seed,
         device=args.device,
     )
+    sys.stdout.write(closing_line(Path(args.out)) + "\n")
+    return 0
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from app.headless.training import resume
+    from app.headless.training import closing_line, resume
 
-    return resume(args.run, steps=args.steps)
+    resume(args.run, steps=args.steps)
+    sys.stdout.write(closing_line(Path(args.run)) + "\n")
+    return 0
 
 
 def _probe(args: argparse.Namespace) -> int:
     from app.headless.asking import probe
 
-    return probe(args.run, args.probe, dict(args.settings), args.out, args.device)
+    probe(args.run, args.probe, dict(args.settings), args.out, args.device)
+    return 0
 
 
 def _starters(args: argparse.Namespace) -> int:
     from app.starters import make_starters
 
-    return make_starters(args.only, Path(args.out) if args.out else None)
+    make_starters(args.only, Path(args.out) if args.out else None)
+    return 0
 
 
 def _tour(args: argparse.Namespace) -> int:

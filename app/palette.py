@@ -42,7 +42,10 @@ class CommandPalette(QDialog):
         self._entries = entries
         self.field = QLineEdit()
         self.field.setPlaceholderText("Type a command or the name of a study")
+        self.field.setAccessibleName("Type a command or the name of a study")
         self.list = QListWidget()
+        self.list.setAccessibleName("Found")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
@@ -62,13 +65,24 @@ class CommandPalette(QDialog):
             entry = self._entries[i]
             item = QListWidgetItem(f"{entry.text}    {entry.hint}" if entry.hint else entry.text)
             item.setData(Qt.ItemDataRole.UserRole, i)
+            item.setToolTip(item.text())
             if not entry.enabled:
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(item)
-        for row in range(self.list.count()):
+        if not self.list.count():
+            nothing = QListWidgetItem(f"Nothing is called “{query}”.")
+            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.list.addItem(nothing)
+        self._go(-1, 1)
+
+    def _go(self, row: int, step: int) -> None:
+        """To the next line from ``row`` that can act; stays where there is none."""
+        row += step
+        while 0 <= row < self.list.count():
             if self.list.item(row).flags() & Qt.ItemFlag.ItemIsEnabled:
                 self.list.setCurrentRow(row)
-                break
+                return
+            row += step
 
     def _run(self, item: QListWidgetItem | None) -> None:
         if item is None or not item.flags() & Qt.ItemFlag.ItemIsEnabled:
@@ -81,9 +95,7 @@ class CommandPalette(QDialog):
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress:
             step = {Qt.Key.Key_Down: 1, Qt.Key.Key_Up: -1}.get(Qt.Key(event.key()))
             if step is not None:
-                row = self.list.currentRow() + step
-                if 0 <= row < self.list.count():
-                    self.list.setCurrentRow(row)
+                self._go(self.list.currentRow(), step)
                 return True
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
                 self._run(self.list.currentItem())

@@ -25,6 +25,7 @@ class ProbeDock(Dock):
         self.spec = spec
         self.slot = spec.name
         self.view: View = view
+        view.setAccessibleName(spec.title)
         self._bench = bench
         self._asked = 0
         self._shown = 0
@@ -58,13 +59,14 @@ class ProbeDock(Dock):
 
     def show_failure(self, failure: m.Failure) -> None:
         if failure.seq >= self._shown:
+            self._shown = failure.seq
             self.view.set_idle()
             self.view.show_failure(failure.title, failure.reason, failure.advice, "Try again", self.ask)
 
     def renew(self) -> None:
         """Another build of the same study: what is shown is old, but stays until the new answer comes."""
-        self._shown = 0
         self.ask()
+        self._shown = self._asked  # what was asked of the weights before is not shown any more
 
     def _visible(self, visible: bool) -> None:
         if visible == self._wanted:
@@ -129,6 +131,7 @@ class Stage(DockWindow):
             dock.removeEventFilter(self)
             dock.visibilityChanged.disconnect()
             self.removeDockWidget(dock)
+            dock.setObjectName("")  # else a layout would be restored to it instead of its successor of that name
             dock.deleteLater()
         self.docks.clear()
         self.active = self.study = ""
@@ -137,8 +140,8 @@ class Stage(DockWindow):
         """The default: the first probe by itself on the left, the others as tabs on the right."""
         docks = list(self.docks.values())
         for dock in docks:
+            dock.setFloating(False)  # before: a dock that was taken out stays afloat
             self.removeDockWidget(dock)
-            dock.setFloating(False)
         for i, dock in enumerate(docks):
             # Each goes straight to its place: stacked first, they would ask for more height than the screen has.
             if i == 0:
@@ -187,6 +190,9 @@ class Stage(DockWindow):
             QTimer.singleShot(0, self, lambda: self.activate(name))
 
     def _on_focus(self, _old: QWidget | None, now: QWidget | None) -> None:
+        window = self.window()
+        if isinstance(window, DockWindow) and window.tabbing:  # else Tab could never come to the controls of the first
+            return
         for name, dock in self.docks.items():
             if now is not None and dock.isAncestorOf(now):
                 self.activate(name)

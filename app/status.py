@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStatusBar, QWidget
 
 from engine.messages import Status
 from widgets.theme import tabular
 
+PATIENCE_MS = 100
+"""Work that is done sooner shows no progress: a bar that flashes is worse than none."""
 KEPT = 120
 """Latencies that the tool tip's percentiles speak of."""
 
@@ -45,6 +48,11 @@ class StatusBar(QStatusBar):
         self.addPermanentWidget(self.progress)
         self.addPermanentWidget(self.cancel)
         self.addPermanentWidget(self.log)
+        self.progress.setAccessibleName("Progress")
+        self.cancel.setToolTip("Stops the download.")
+        self._busy = QTimer(self, singleShot=True, interval=PATIENCE_MS)
+        self._busy.timeout.connect(self._show_busy)
+        self._latest: Status | None = None
         self._latencies: deque[float] = deque(maxlen=KEPT)
 
     def show_status(self, status: Status) -> None:
@@ -53,13 +61,25 @@ class StatusBar(QStatusBar):
         labels["rate"].setText(f"{status.steps_per_second:,.1f} steps/s" if status.state == "training" else "")
         labels["load"].setText(f"engine {status.load:.0%}")
         labels["memory"].setText(f"{status.memory_bytes / 1e6:,.0f} MB" if status.memory_bytes else "")
-        busy = status.state in ("starting", "building", "fetching")
-        self.message.setText(f"{status.state}: {status.detail}" if busy and status.detail else "")
-        self.progress.setVisible(busy)
-        if busy:
-            known = status.progress is not None
-            self.progress.setRange(0, 1000 if known else 0)
-            self.progress.setValue(int(1000 * (status.progress or 0)))
+        self._latest = status
+        if status.state not in ("starting", "building", "fetching"):
+            self._busy.stop()
+            self.message.clear()
+            self.progress.hide()
+            self.cancel.hide()
+        elif self.progress.isVisibleTo(self):
+            self._show_busy()
+        elif not self._busy.isActive():
+            self._busy.start()
+
+    def _show_busy(self) -> None:
+        status = self._latest
+        if status is None:
+            return
+        self.message.setText(f"{status.state}: {status.detail}" if status.detail else f"{status.state} …")
+        self.progress.setRange(0, 0 if status.progress is None else 1000)
+        self.progress.setValue(int(1000 * (status.progress or 0)))
+        self.progress.show()
         self.cancel.setVisible(status.state == "fetching")
 
     def show_latency(self, seconds: float) -> None:

@@ -137,6 +137,9 @@ class WelcomePage(QWidget):
         for starter in STARTER_CARDS:
             card = Card(starter.title, starter.text, starter.path / "card.png")
             card.pressed.connect(lambda starter=starter: self.starter_chosen.emit(starter))
+            if not starter.path.is_dir():
+                card.setEnabled(False)
+                card.setToolTip("This starter was not made yet: the command “make starters” does that.")
             self.cards.append(card)
             cards.addWidget(card, 1)
         self._recent_head = QLabel("Recent runs")

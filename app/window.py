@@ -50,6 +50,9 @@ class MainWindow(DockWindow):
         self._starter: Starter | None = None
         self._preview: m.DataPreview | None = None
         self._notices = 0
+        self._around: QByteArray | None = None
+        """The docks as they were before the stage was alone."""
+        self._opened_epoch = 0
 
         self.stage = Stage(self.bench)
         self.welcome = WelcomePage()
@@ -112,14 +115,16 @@ class MainWindow(DockWindow):
         bench.knob_changed.connect(lambda name, value: self.knobs.set_values({name: value}))
         bench.control_changed.connect(self._on_control)
         bench.training_changed.connect(self._on_training)
+        bench.leaving.connect(self.knobs.flush)
+        bench.leaving.connect(self.controls.flush)
         self.catalogue.chosen.connect(lambda key: bench.open_study(key))
         self.knobs.knob_moved.connect(bench.move_knob)
         self.knobs.knob_settled.connect(bench.settle_knob)
         self.knobs.rebuild_requested.connect(lambda _: bench.rebuild())
         self.knobs.seed_changed.connect(bench.set_seed)
         self.knobs.restart_requested.connect(bench.rebuild)
-        self.controls.moved.connect(lambda name, value: bench.move_control(self.stage.active, name, value))
-        self.controls.settled.connect(lambda name, value: bench.settle_control(self.stage.active, name, value))
+        self.controls.moved.connect(lambda name, value: bench.move_control(self._controlled(), name, value))
+        self.controls.settled.connect(lambda name, value: bench.settle_control(self._controlled(), name, value))
         self.stage.active_changed.connect(self._on_active)
         self.stage.latency.connect(self.status.show_latency)
         self.curves.marker_clicked.connect(bench.load_snapshot)
@@ -153,7 +158,10 @@ class MainWindow(DockWindow):
 
     def _on_opened(self, opened: m.Opened) -> None:
         bench, study = self.bench, opened.study
-        before = self._layout_key()
+        if opened.epoch == self._opened_epoch:  # other weights of the same build: a snapshot was loaded
+            self._on_snapshot(opened)
+            return
+        self._opened_epoch = opened.epoch
         self.pages.setCurrentWidget(self.stage)
         self.knobs.set_knobs(study.knobs, opened.knobs, opened.symbols, opened.step > 0)
         self.knobs.pending_bar_enabled = opened.step > 0
@@ -165,11 +173,13 @@ class MainWindow(DockWindow):
         self.catalogue.mark(study.key)
         self.toolbar.show_study(study.title, opened.step)
         self.setWindowTitle(f"{study.title} — Mutoscope")
-        self._show_values({name: float(v[-1]) for name, (s, v) in opened.metrics.items() if len(v) and v.ndim == 1})
+        self._show_last(opened)
         same = self.stage.study == study.key
+        if not same:
+            self._remember_stage()
         self.stage.set_study(study.key, study.probes)
         if not same:
-            self._restore_stage(before)
+            self._restore_stage()
             if self._starter is not None:
                 self.stage.raise_named(self._starter.probe)
         self._starter = None
@@ -179,13 +189,24 @@ class MainWindow(DockWindow):
         )
         self.commands.refresh()
 
+    def _on_snapshot(self, opened: m.Opened) -> None:
+        """The curves stay whole and show where on them the weights are; training on from there replaces the rest."""
+        self.curves.set_snapshots(opened.snapshots)
+        self.curves.set_cursor(opened.step)
+        self._show_last(opened)
+        self.toolbar.show_study(opened.study.title, opened.step)
+        self.knobs.set_values(dict(opened.knobs))
+        self.stage.set_study(opened.study.key, opened.study.probes)
+        self.commands.refresh()
+
+    def _show_last(self, report: m.Opened | m.Metrics) -> None:
+        points = report.metrics if isinstance(report, m.Opened) else report.points
+        self._latest.update({name: float(v[-1]) for name, (_, v) in points.items() if len(v) and v.ndim == 1})
+        self.objective.set_values(self._latest)
+
     def _on_metrics(self, report: m.Metrics) -> None:
         self.curves.add(report.points)
-        self._show_values({name: float(v[-1]) for name, (s, v) in report.points.items() if len(v) and v.ndim == 1})
-
-    def _show_values(self, values: dict[str, float]) -> None:
-        self._latest.update(values)
-        self.objective.set_values(self._latest)
+        self._show_last(report)
 
     def _on_status(self, status: m.Status) -> None:
         self.status.show_status(status)
@@ -250,7 +271,14 @@ class MainWindow(DockWindow):
         if self._preview is not None:
             self.controls.set_thumbnails(self._preview)
 
+    def _controlled(self) -> str:
+        """The probe whose controls the form shows; the stage's active one is ahead of it while they change."""
+        spec = self.controls.probe()
+        return spec.name if spec is not None else ""
+
     def _on_control(self, probe: str, name: str, value: object) -> None:
+        if probe not in ("", self._controlled()):
+            return
         if not self.bench.dragging or not self.controls.isAncestorOf(self.focusWidget() or self):
             self.controls.set_control_value(name, value)
 
@@ -267,10 +295,11 @@ class MainWindow(DockWindow):
 
     def reset_layout(self) -> None:
         """Every dock where it was on the first day."""
-        docks = self.docks
+        docks, self._around = self.docks, None
+        self.commands.actions["stage-only"].setChecked(False)
         for dock in docks.values():
+            dock.setFloating(False)  # before: a dock that was taken out stays afloat
             self.removeDockWidget(dock)
-            dock.setFloating(False)
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["catalogue"])
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks["knobs"])
         self.splitDockWidget(docks["knobs"], docks["controls"], Qt.Orientation.Vertical)
@@ -288,14 +317,24 @@ class MainWindow(DockWindow):
         self.stage.arrange()
 
     def stage_only(self, on: bool) -> None:
-        for dock in self.docks.values():
-            if not dock.isFloating():
-                dock.setVisible(not on)
+        """Hides what is around the stage, or brings back exactly what was there."""
+        if on:
+            self._around = self.saveState()
+            for dock in self.docks.values():
+                if not dock.isFloating():
+                    dock.hide()
+        elif self._around is not None:
+            self.restoreState(self._around)
+            self._around = None
 
     def _layout_key(self) -> str:
         return f"stage-{self.stage.study}" if self.stage.study else ""
 
-    def _restore_stage(self, before: str) -> None:
+    def _remember_stage(self) -> None:
+        if self.stage.study:
+            self.settings.set(self._layout_key(), _text(self.stage.layout_state()))
+
+    def _restore_stage(self) -> None:
         state = self.settings.text(self._layout_key())
         if state:
             self.stage.restore_layout(QByteArray.fromBase64(state.encode()))
@@ -315,9 +354,8 @@ class MainWindow(DockWindow):
         self.settings.set("layout", LAYOUT)
         self.settings.set("theme", theme.mode)
         self.settings.set("geometry", _text(self.saveGeometry()))
-        self.settings.set("docks", _text(self.saveState()))
-        if self.stage.study:
-            self.settings.set(self._layout_key(), _text(self.stage.layout_state()))
+        self.settings.set("docks", _text(self.saveState() if self._around is None else self._around))
+        self._remember_stage()
 
     # ---- events ----
 
@@ -343,6 +381,7 @@ class MainWindow(DockWindow):
         """A run folder or snapshot opens; a folder of images becomes the data; an image goes to the active probe."""
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
+            event.acceptProposedAction()
             self.open_path(paths[0])
 
     def open_path(self, path: Path) -> None:
@@ -364,6 +403,7 @@ class MainWindow(DockWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()
         self.settings.write()
+        self.bench.undo.clear()  # else it says so while it is destroyed, to commands that are no more
         self.bridge.stop()
         event.accept()
 

@@ -175,6 +175,8 @@ class Opened(Report):
     """SVG pictures of the objective: the left side, then one per term; colours are the text's, set by the view."""
     symbols: Mapping[str, str] = field(default_factory=dict)
     """SVG pictures of the knobs' symbols by knob name."""
+    folder: str = ""
+    """The folder of images that it learns from, where ``data`` is one of the user's."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,8 @@ class Hints(Report):
 
 @dataclass(frozen=True)
 class Status(Report):
-    """How the engine is: ``state`` is starting, idle, building, training or fetching; ``load`` the busy share."""
+    """How the engine is: ``state`` is starting, idle, building, training or fetching; ``load`` the busy share;
+    ``orders`` how many orders it had taken by then."""
 
     epoch: int
     state: str
@@ -246,6 +249,7 @@ class Status(Report):
     device: str
     detail: str = ""
     progress: float | None = None
+    orders: int = 0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,47 @@ from engine import data
 from engine.data.images import ImageSource, Part
 from engine.formats.equations import svg
 from engine.formats.runs import Run
+from engine.machine import device_name, pick_device
 from engine.messages import DataPreview, Open, Opened
+from engine.params import BadValue, with_values
 from engine.registry import Registry
-from engine.session import Session, device_name, pick_device
+from engine.session import Session
 from engine.study import DataOption, Study
 
 PREVIEW = 240
 """Items of each part whose pictures are sent to the window: enough to pick from, small enough to send."""
 
 Progress = Callable[[float, str], None]
+Sources = dict[tuple[str, str], ImageSource]
+"""The data set that was loaded last, by key and folder: a study built again need not wait for it again."""
 
 
 class OpenError(Exception):
     """A study or run that cannot be opened; the message is one line that says why and what to do."""
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Where data sets come from: those that there are, who hears how far the loading is, and the one kept."""
+
+    options: Mapping[str, DataOption]
+    progress: Progress | None
+    cancelled: Callable[[], bool] | None
+    kept: Sources
+
+    def load(self, key: str, folder: str) -> ImageSource:
+        option = self.options.get(key)
+        if option is None:
+            raise OpenError(f"there is no data set {key!r}; there are {', '.join(self.options)}")
+        if not option.available:
+            raise OpenError(f"data set {key} is not here: {option.reason}")
+        source = self.kept.get((key, folder))
+        if source is None:
+            self.kept.clear()
+            source = data.load(key, folder=folder, progress=self.progress, cancelled=self.cancelled)
+            if not option.needs_folder:  # the person's own folder may have changed since
+                self.kept[key, folder] = source
+        return source
 
 
 def build(
@@ -34,12 +63,17 @@ def build(
     options: Mapping[str, DataOption],
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
+    sources: Sources | None = None,
 ) -> Session:
-    """The session that ``order`` asks for; OpenError, DataError, RunError or BadValue with one line if it cannot be."""
+    """The session that ``order`` asks for; OpenError, DataError, RunError or BadValue with one line if it cannot be.
+
+    ``sources`` is a place to keep the loaded data set in from one call to the next.
+    """
+    shelf = _Shelf(options, progress, cancelled, {} if sources is None else sources)
     if order.run:
-        return _from_run(registry, order, options, progress, cancelled)
+        return _from_run(registry, order, shelf)
     study = _study(registry, order.study)
-    return _fresh(study, order.study, order, order.data, order.folder, options, progress, cancelled)
+    return _fresh(study, order.study, order.data, order.folder, order.knobs, order.seed, order.device, shelf)
 
 
 def _study(registry: Registry, key: str) -> type[Study]:
@@ -53,57 +87,26 @@ def _study(registry: Registry, key: str) -> type[Study]:
 def _fresh(
     study: type[Study],
     key: str,
-    order: Open,
     data_key: str,
     folder: str,
-    options: Mapping[str, DataOption],
-    progress: Progress | None,
-    cancelled: Callable[[], bool] | None,
-    knobs: Mapping[str, Any] | None = None,
-    seed: int | None = None,
+    knobs: Mapping[str, Any],
+    seed: int,
+    device_wish: str,
+    shelf: _Shelf,
 ) -> Session:
     try:
-        device = pick_device(order.device)
+        device = pick_device(device_wish)
     except ValueError as e:
         raise OpenError(str(e)) from None
+    with_values(study.Params, knobs)  # a bad knob is told before a data set is waited for
     source = None
     if study.data is not None:
         data_key = data_key or study.data.default
-        source = _load(data_key, folder, options, progress, cancelled)
-    return Session.build(
-        key,
-        study,
-        order.knobs if knobs is None else knobs,
-        order.seed if seed is None else seed,
-        device,
-        source,
-        data_key,
-        folder,
-    )
+        source = shelf.load(data_key, folder)
+    return Session.build(key, study, knobs, seed, device, source, data_key, folder)
 
 
-def _load(
-    key: str,
-    folder: str,
-    options: Mapping[str, DataOption],
-    progress: Progress | None,
-    cancelled: Callable[[], bool] | None,
-) -> ImageSource:
-    option = options.get(key)
-    if option is None:
-        raise OpenError(f"there is no data set {key!r}; there are {', '.join(options)}")
-    if not option.available:
-        raise OpenError(f"data set {key} is not here: {option.reason}")
-    return data.load(key, folder=folder, progress=progress, cancelled=cancelled)
-
-
-def _from_run(
-    registry: Registry,
-    order: Open,
-    options: Mapping[str, DataOption],
-    progress: Progress | None,
-    cancelled: Callable[[], bool] | None,
-) -> Session:
+def _from_run(registry: Registry, order: Open, shelf: _Shelf) -> Session:
     path, step = Path(order.run), None
     if path.suffix == ".safetensors":  # a snapshot of a run was named: open that run, there
         found = re.fullmatch(r"step-(\d{9})\.safetensors", path.name)
@@ -115,34 +118,41 @@ def _from_run(
     run = Run(path)
     config = run.config()
     key = config["study"]
-    session = _fresh(
-        _study(registry, key),
-        key,
-        order,
-        str(config.get("data", "")),
-        str(config.get("folder", "")),
-        options,
-        progress,
-        cancelled,
-        config["knobs"],
-        int(config.get("seed", 0)),
-    )
-    state, _, complaints = run.load(key, step)
+    study = _study(registry, key)
+    state, complaints = None, ["nothing was saved before it ended: it begins again, from its seed"]
+    if step is not None or run.snapshots():
+        state, _, complaints = run.load(key, step)
     try:
-        session.load_state(state)
-    except ValueError as e:
-        raise OpenError(f"{path}: {e}") from None
+        session = _fresh(
+            study, key, config["data"], config["folder"], config["knobs"], config["seed"], order.device, shelf
+        )
+    except BadValue as e:
+        raise OpenError(f"{path / 'config.json'}: {e}") from None
     session.complaints = tuple(complaints)
-    session.target = config.get("target")
+    session.target = config["target"]
+    if state is not None:
+        try:
+            session.load_state(state)
+        except ValueError as e:
+            raise OpenError(f"{path}: {e}") from None
     session.metrics_so_far = _until(run.metrics(), session.step)
+    _remember(session)
     if order.keep:
         run.sweep()
         if step is None:  # the newer ones could not be read: training goes on before them, in this folder
-            run.set_aside(session.step)
+            run.set_aside(session.step if state is not None else -1)
         session.run = run
-        if not [s for s in run.snapshots() if s > session.step]:
-            run.truncate_metrics(session.step)
+        session.saved_step = session.step if state is not None else -1
     return session
+
+
+def _remember(session: Session) -> None:
+    """The figures of the summary, from the curves of the run."""
+    for name, (_, values) in session.metrics_so_far.items():
+        if values.ndim == 1 and len(values):
+            stem = name.removeprefix("held_out/")
+            figures = session.latest if stem == name else session.held_out
+            figures[stem] = float(values[-1])
 
 
 def _until(metrics: dict[str, tuple[np.ndarray, np.ndarray]], step: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -184,6 +194,7 @@ def opened(session: Session, epoch: int) -> Opened:
         metrics=metrics,
         equation=(svg(declaration.left), *(svg(term.latex) for term in declaration.objective)),
         symbols={k.name: svg(k.symbol) for k in declaration.knobs if k.symbol},
+        folder=session.folder,
     )
 
 

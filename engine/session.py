@@ -7,11 +7,10 @@ Probes cannot disturb training: they run in eval mode, without gradients, and ev
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
-import random
-import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,43 +21,26 @@ import torch
 from engine.data.images import ImageSource
 from engine.data.tensors import ImageTensors
 from engine.formats.runs import Run, RunError
-from engine.params import knobs_of, with_values
+from engine.isolation import looking
+from engine.machine import device_name, peak_memory, versions
+from engine.params import BadValue, knobs_of, with_values
 from engine.payloads import Payload
 from engine.probes import Hint, ProbeSpec, probes_of
 from engine.study import Study
 
-HELD_OUT_BATCH = 500
+HELD_OUT_BATCH = 100
+"""Items of one advance of an evaluation: about the work of a training step, so that nobody waits longer for it."""
+
+Points = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Points of curves: name -> steps int64 (N,), values float64 (N,) or, for a metric that is a vector, (N, d)."""
 
 
 class Diverged(Exception):
-    """A metric is not finite; the message names it and the step."""
+    """A metric or weight is not finite; the message names it and the step. ``points`` are the metrics before it."""
 
-
-@contextlib.contextmanager
-def private_random(device: torch.device, seed: int | None = None) -> Iterator[None]:
-    """Puts every random state back at the end; within, the generators start from ``seed`` where one is given."""
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    plain, numpys = random.getstate(), np.random.get_state()
-    try:
-        if seed is not None:
-            torch.manual_seed(seed)
-        yield
-    finally:
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state(cuda, device)
-        random.setstate(plain)
-        np.random.set_state(numpys)
-
-
-def pick_device(wish: str) -> torch.device:
-    """``cpu``, ``cuda`` or ``auto`` (CUDA where there is one); ValueError with the reason where it cannot be had."""
-    if wish == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda: this machine has no CUDA device that torch can use; take cpu or auto")
-    if wish not in ("cpu", "cuda", "auto"):
-        raise ValueError(f"device {wish}: not one of cpu, cuda, auto")
-    return torch.device("cuda" if wish == "cuda" or (wish == "auto" and torch.cuda.is_available()) else "cpu")
+    def __init__(self, message: str, points: Points | None = None) -> None:
+        super().__init__(message)
+        self.points = points or {}
 
 
 @dataclass
@@ -82,11 +64,23 @@ class Session:
     held_out: dict[str, float] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
     """What was wrong with the run that this was opened from, a line each."""
-    metrics_so_far: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    metrics_so_far: Points = field(default_factory=dict)
     """The curves of a run that is only read."""
     spoilt: bool = False
-    """A metric was not finite: these weights are neither saved nor trained further."""
+    """A metric or weight was not finite: these weights are neither saved nor trained further."""
+    saved_step: int = -1
+    """The step whose snapshot in the run holds the present weights; -1 where none does."""
+    weights_version: int = 0
+    """Rises whenever the weights change."""
+    knobs_version: int = 0
+    """Rises whenever a live knob changes."""
+    trained: bool = False
+    """Whether a step was taken since this was opened or a snapshot was loaded."""
     _pending: list[tuple[int, dict[str, torch.Tensor]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.specs: dict[str, ProbeSpec] = {spec.name: spec for spec in probes_of(type(self.study))}
+        self.trains = type(self.study).train_step is not Study.train_step
 
     @classmethod
     def build(
@@ -117,25 +111,28 @@ class Session:
     def train_step(self) -> None:
         """One step; its metrics wait until :meth:`read_metrics`, so that a GPU is not made to wait for each."""
         begun = time.perf_counter()
+        study = self.study
         batch = None
-        if self.study.source is not None:
-            batch = self.study.source.batch(self.step, int(getattr(self.study.p, "batch", 64)))
-        metrics = self.study.train_step(batch)
+        if study.source is not None:
+            batch = study.source.batch(self.step, getattr(study.p, "batch", 64))
+        metrics = study.train_step(batch)
         self.step += 1
+        self.weights_version += 1
+        self.trained = True
         self._pending.append((self.step, metrics))
         self.seconds += time.perf_counter() - begun
 
-    def read_metrics(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """The metrics since the last call: name -> (steps, values); written to the run too.
+    def read_metrics(self) -> Points:
+        """The metrics since the last call. Of a metric that is a vector only the last value is kept: a row of them
+        for every step would be most of a run's size.
 
-        Raises :class:`Diverged` if one is not finite, after keeping those before it.
+        Raises :class:`Diverged`, with those before it, if one is not finite.
         """
         pending, self._pending = self._pending, []
-        points: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        names = {name: None for _, metrics in pending for name in metrics}
-        for name in names:
+        points: Points = {}
+        for name in dict.fromkeys(name for _, metrics in pending for name in metrics):
             have = [(step, metrics[name]) for step, metrics in pending if name in metrics]
-            values = torch.stack([value for _, value in have]).double().cpu().numpy()
+            values = torch.stack([value.detach() for _, value in have]).cpu().double().numpy()
             points[name] = (np.array([step for step, _ in have], np.int64), values)
         bad = [
             (int(steps[np.argmin(np.isfinite(values.reshape(len(values), -1)).all(1))]), name)
@@ -145,67 +142,83 @@ class Session:
         if bad:
             first = min(bad)[0]
             points = {name: (s[s < first], v[s < first]) for name, (s, v) in points.items()}
-        for name, (_, values) in points.items():
-            if values.ndim == 1 and len(values):
-                self.latest[name] = float(values[-1])
-        self.log_points(points)
+        points = {name: (s, v) if v.ndim == 1 else (s[-1:], v[-1:]) for name, (s, v) in points.items() if len(s)}
+        self.latest.update({name: float(v[-1]) for name, (_, v) in points.items() if v.ndim == 1})
         if bad:
             self.spoilt = True
             step, name = min(bad)
-            raise Diverged(f"{name} is not a finite number at step {step}")
+            raise Diverged(f"{name} is not a finite number at step {step}", points)
         return points
 
     def set_knob(self, name: str, value: Any) -> Any:
         """Sets a live knob; BadValue if it is unknown, out of range or not live."""
-        self.study.p = with_values(type(self.study).Params, {**self.knobs, name: value})
-        self.knobs[name] = getattr(self.study.p, name)
-        self.study.knob_changed(name)
+        before = self.study.p
+        after = with_values(type(self.study).Params, {**self.knobs, name: value})
+        if not next(k.live for k in knobs_of(type(self.study).Params) if k.name == name):
+            raise BadValue(f"{name}: takes effect only when the study is built again")
+        self.study.p = after
+        try:
+            self.study.knob_changed(name)
+        except BaseException:
+            self.study.p = before
+            raise
+        self.knobs[name] = getattr(after, name)
+        self.knobs_version += 1
         return self.knobs[name]
 
     # ---- probes ----
 
-    @contextlib.contextmanager
-    def _looking(self, seed: int) -> Iterator[None]:
-        """Eval mode, no gradients, private random numbers; all as before afterwards."""
-        modes = [(module, module.training) for part in self.modules().values() for module in part.modules()]
-        with private_random(self.device, seed), torch.no_grad():
-            for module, _ in modes:
-                module.training = False
-            try:
-                yield
-            finally:
-                for module, mode in modes:
-                    module.training = mode
+    def _looking(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        return looking(self.modules().values(), self.device, seed)
 
     def spec(self, probe: str) -> ProbeSpec:
-        """The declaration of a probe; KeyError with a sentence if there is none of that name."""
-        specs = {spec.name: spec for spec in probes_of(type(self.study))}
-        if probe not in specs:
-            raise KeyError(f"{probe}: no such probe of {self.key}; there are {', '.join(specs)}")
-        return specs[probe]
+        """The declaration of a probe; BadValue if there is none of that name."""
+        if probe not in self.specs:
+            raise BadValue(f"{probe}: no such probe of {self.key}; there are {', '.join(self.specs)}")
+        return self.specs[probe]
 
     def answer(self, probe: str, values: Mapping[str, Any], dragging: bool = False) -> Generator[Payload, None, None]:
         """The answer to a probe, one payload or, for a timeline, one per frame; BadValue for a bad control value.
 
         Each advance is isolated from training, which may go on between two of them. Random numbers within one
-        advance depend on the probe and the index of the advance only.
+        advance depend on the index of the advance only.
         """
         spec = self.spec(probe)
         checked = spec.values(values, self.knobs)
         method = getattr(self.study, probe)
+        if not spec.timeline:
+            yield self._one(spec, dragging, 0, lambda: method(**checked))
+            return
+        frames: Iterator[Payload] = iter(())
         index = 0
-        frames: Iterator[Payload] | None = None
-        while True:
-            self.study.dragging = dragging
-            with self._looking(index):
-                if frames is None:
-                    made = method(**checked)
-                    frames = made if spec.timeline else iter((made,))
-                payload = next(frames, None)
-            if payload is None:
-                return
-            yield payload
-            index += 1
+
+        def first() -> Any:
+            nonlocal frames
+            frames = iter(method(**checked))
+            return next(frames, None)
+
+        try:
+            payload = self._one(spec, dragging, index, first)
+            while payload is not None:
+                yield payload
+                index += 1
+                payload = self._one(spec, dragging, index, lambda: next(frames, None))
+        finally:
+            if isinstance(frames, Generator):
+                with self._looking(index):
+                    frames.close()
+
+    def _one(self, spec: ProbeSpec, dragging: bool, seed: int, advance: Callable[[], Any]) -> Any:
+        """One advance of an answer; TypeError if a payload is not of the kind that the probe declares."""
+        self.study.dragging = dragging
+        try:
+            with self._looking(seed):
+                payload = advance()
+        finally:
+            self.study.dragging = False
+        if not isinstance(payload, spec.payload) and not (spec.timeline and payload is None):
+            raise TypeError(f"{spec.name} answers with {type(payload).__name__}, not {spec.payload.__name__}")
+        return payload
 
     def hints(self) -> dict[str, Hint]:
         with self._looking(0):
@@ -220,23 +233,21 @@ class Session:
             size = min(HELD_OUT_BATCH, total - start)
             with self._looking(start):
                 values = self.study.evaluate(source.held_out_batch(start, size))
-            for name, each in values.items():
-                sums[name] = sums.get(name, 0.0) + float(each.double().sum())
+                for name, each in values.items():
+                    sums[name] = sums.get(name, 0.0) + float(each.double().sum())
             if not values:
                 return {}
             yield (start + size) / total
         return {name: value / total for name, value in sums.items()}
 
-    def record_held_out(self, values: Mapping[str, float], at: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Keeps an evaluation begun at step ``at`` and gives it as points of the curves ``held_out/...``."""
+    def record_held_out(self, values: Mapping[str, float], at: int) -> Points:
+        """Keeps an evaluation of the weights of step ``at`` and gives it as points of the curves ``held_out/...``."""
         self.held_out = dict(values)
         step = np.array([at], np.int64)
-        points = {f"held_out/{name}": (step, np.array([value])) for name, value in values.items()}
-        self.log_points(points)
-        return points
+        return {f"held_out/{name}": (step, np.array([value])) for name, value in values.items()}
 
-    def log_points(self, points: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-        """Writes points of curves into the run, if there is one."""
+    def log_points(self, points: Points) -> None:
+        """Writes points of curves into the run, if there is one; OSError where the disk refuses."""
         if self.run is not None and points:
             self.run.log_metrics(_rows(points))
 
@@ -245,59 +256,78 @@ class Session:
     def modules(self) -> dict[str, torch.nn.Module]:
         return {name: part for name, part in vars(self.study).items() if isinstance(part, torch.nn.Module)}
 
+    def _parts(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
+        kinds = torch.nn.Module | torch.optim.Optimizer
+        return {name: part for name, part in vars(self.study).items() if isinstance(part, kinds)}
+
     def parameters(self) -> int:
         """How many numbers are learned."""
         return sum(p.numel() for part in self.modules().values() for p in part.parameters())
 
+    def finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        weights = [p.detach() for part in self.modules().values() for p in part.parameters()]
+        return all(bool(torch.isfinite(w).all()) for w in weights)
+
     def state(self) -> dict[str, Any]:
-        """All that training needs to go on bit for bit: weights, optimisers, random states, step."""
-        parts = {
-            name: part.state_dict()
-            for name, part in vars(self.study).items()
-            if isinstance(part, torch.nn.Module | torch.optim.Optimizer)
-        }
+        """All that training needs to go on bit for bit: weights, optimisers, random states, step. Its tensors are
+        the study's own: copy what is to outlive the next step."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
         state = {"parts": parts, "random": torch.get_rng_state(), "step": self.step, "seconds": self.seconds}
         if self.device.type == "cuda":
             state["cuda_random"] = torch.cuda.get_rng_state(self.device)
         return state
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes a state of :meth:`state`; ValueError if its tensors are not those of this study with these knobs."""
-        parts = state.get("parts")
-        mine = {
-            name: part
-            for name, part in vars(self.study).items()
-            if isinstance(part, torch.nn.Module | torch.optim.Optimizer)
-        }
-        missing = set(mine) - set(parts or {})
-        if not isinstance(parts, Mapping) or any(isinstance(mine[name], torch.nn.Module) for name in missing):
-            raise ValueError(f"the snapshot lacks {', '.join(sorted(missing))}")
+        """Takes a state of :meth:`state`; ValueError if it is not one of this study with these knobs, which is then
+        as it was before."""
+        parts, mine = state.get("parts"), self._parts()
+        if not isinstance(parts, Mapping):
+            raise ValueError("the snapshot holds no weights")
+        missing = [name for name in mine if name not in parts and isinstance(mine[name], torch.nn.Module)]
+        if missing:
+            raise ValueError(f"the snapshot lacks {', '.join(missing)}")
+        before = copy.deepcopy(self.state())
         try:
-            for name, part in mine.items():
-                if name in parts:  # a starter snapshot holds weights only: its optimisers start afresh
-                    part.load_state_dict(parts[name])
-        except (RuntimeError, KeyError, ValueError) as e:
-            first = str(e).strip().splitlines()[-1].strip()
+            self._take(copy.deepcopy(dict(parts)), state)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as e:
+            self._take(before["parts"], before)
+            first = (str(e).strip().splitlines() or [type(e).__name__])[-1].strip()
             raise ValueError(f"the snapshot does not fit these knobs: {first}") from None
+        for k in knobs_of(type(self.study).Params):
+            if k.live:
+                self.study.knob_changed(k.name)  # an optimiser's state brings the learning rate of its own time
         self._pending.clear()
-        self.spoilt = False
-        self.step = int(state.get("step", 0))
-        self.seconds = float(state.get("seconds", 0.0))
+        self.latest, self.held_out = {}, {}
+        self.spoilt = self.trained = False
+        self.weights_version += 1
+
+    def _take(self, parts: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        for name, part in self._parts().items():
+            if name in parts:  # a starter snapshot holds weights only: its optimisers start afresh
+                part.load_state_dict(parts[name])
+        step, seconds = int(state.get("step", 0)), float(state.get("seconds", 0.0))
         if "random" in state:
             torch.set_rng_state(state["random"])
         if "cuda_random" in state and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_random"], self.device)
+        self.step, self.seconds = step, seconds
 
-    def free(self) -> None:
-        """Lets go of gradients and caches after running out of memory."""
-        self._pending.clear()
-        for part in self.modules().values():
-            part.zero_grad(set_to_none=True)
+    def free(self, gradients: bool) -> None:
+        """Lets go of caches after running out of memory; of ``gradients`` too where it was a training step."""
+        if gradients:
+            for part in self.modules().values():
+                part.zero_grad(set_to_none=True)
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     # ---- the run folder ----
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is something that the run, if there is one, does not hold yet and may."""
+        return self.run is not None and not self.spoilt and self.step != self.saved_step
 
     def config(self) -> dict[str, Any]:
         return {
@@ -314,17 +344,25 @@ class Session:
     def start_run(self, folder: Path) -> None:
         """Creates the run folder and its first snapshot."""
         self.run = Run.create(folder, self.config())
+        self.saved_step = -1
         self.run.log(f"started: study {self.key}, data {self.data_key or '-'}, seed {self.seed}, step {self.step}")
         self.log_points(self.metrics_so_far)
         self.save()
 
     def save(self) -> int:
-        """Writes a snapshot, the knobs as they are and the summary; the step. RunError if the weights are spoilt."""
-        assert self.run is not None
-        if self.spoilt:
-            raise RunError("the weights are not finite numbers and were not saved; go back to an earlier snapshot")
-        self.run.save(self.key, self.step, self.state())
+        """Writes a snapshot, the knobs as they are and the summary; the step. :class:`Diverged` and nothing written
+        if a weight is not finite; OSError where the disk refuses."""
+        if self.run is None:
+            raise RunError("there is no run folder to save into")
+        if self.spoilt or not self.finite():
+            self.spoilt = True
+            raise Diverged(f"a weight is not a finite number at step {self.step}")
+        # Before the snapshot: a kill in between leaves rows that are cut off on resume, not a gap; and the knobs that
+        # the snapshot was made with, not older ones.
+        self.run.flush()
         self.run.write_config(self.config())
+        self.run.save(self.key, self.step, self.state())
+        self.saved_step = self.step
         self.write_summary()
         return self.step
 
@@ -351,43 +389,7 @@ class Session:
         }
 
 
-def versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        own = version("mutoscope")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        own = "0.1.0"
-    return {"mutoscope": own, "torch": str(torch.__version__), "python": sys.version.split()[0]}
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"cpu x{torch.get_num_threads()}"
-
-
-def memory(device: torch.device) -> int:
-    """Bytes: of this process, or on the device where that is not the CPU."""
-    if device.type == "cuda":
-        return int(torch.cuda.memory_allocated(device))
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
-def peak_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        import resource
-    except ImportError:  # Windows: the present figure is the best there is
-        return memory(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
-
-
-def _rows(points: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[dict[str, float]]:
+def _rows(points: Points) -> list[dict[str, float]]:
     rows: dict[int, dict[str, float]] = {}
     for name, (steps, values) in points.items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):

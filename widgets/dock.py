@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QChildEvent, QEvent, QSize, Qt
+from PySide6.QtCore import QChildEvent, QEvent, QPoint, QSize, Qt
 from PySide6.QtGui import QEnterEvent, QResizeEvent
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QLabel, QMainWindow, QTabBar, QTabWidget, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QTabBar,
+    QTabWidget,
+    QToolBar,
+    QToolButton,
+    QWidget,
+)
 
 from widgets.theme import icon, theme
 
@@ -106,11 +117,17 @@ class Dock(QDockWidget):
 
 
 class DockWindow(QMainWindow):
-    """A main window whose dock tabs stand on top, are never shortened to dots and have no line under them."""
+    """A main window whose dock tabs stand on top, are never shortened to dots and have no line under them.
+
+    The Tab key goes through it as the eye does: dock by dock, line by line. Qt's own order is that in which widgets
+    were made, and forms are made anew with every study.
+    """
 
     def __init__(self, parent: QWidget | None = None, flags: Qt.WindowType = Qt.WindowType.Window) -> None:
         super().__init__(parent, flags)
         self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.tabbing = False
+        """Whether the keyboard is on its way by the Tab key, which means nothing by itself."""
         self.setDockOptions(QMainWindow.DockOption.AllowNestedDocks | QMainWindow.DockOption.AllowTabbedDocks)
 
     def childEvent(self, event: QChildEvent) -> None:
@@ -121,3 +138,58 @@ class DockWindow(QMainWindow):
             child.setUsesScrollButtons(True)
             child.setExpanding(False)
         super().childEvent(event)
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        if not self.isWindow():  # a main window within another: the order is that of the whole
+            return bool(self.window().focusNextPrevChild(forward))
+        order = self.tab_order()
+        if not order:
+            return False
+        here = self.focusWidget()
+        at = order.index(here) if here in order else (-1 if forward else 0)
+        goal = order[(at + (1 if forward else -1)) % len(order)]
+        self.tabbing = True
+        goal.setFocus(Qt.FocusReason.TabFocusReason if forward else Qt.FocusReason.BacktabFocusReason)
+        self.tabbing = False
+        area = goal.parentWidget()
+        while area is not None:
+            if isinstance(area, QScrollArea):
+                area.ensureWidgetVisible(goal, 8, 8)
+            area = area.parentWidget()
+        return True
+
+    def tab_order(self) -> list[QWidget]:
+        """The widgets that Tab stops at, in the order in which it does."""
+        stops: list[tuple[tuple[int, ...], QWidget]] = []
+        inside: set[QWidget | None] = set()
+        for widget in self.findChildren(QWidget):
+            if not widget.focusPolicy() & Qt.FocusPolicy.TabFocus or not widget.isVisible() or not widget.isEnabled():
+                continue
+            if widget.focusProxy() is not None or widget.window() is not self or isinstance(widget.parent(), QTabBar):
+                continue
+            group = _group(widget)
+            if isinstance(group, QDockWidget) and group.visibleRegion().isEmpty():  # behind another tab
+                continue
+            first, place = group.mapTo(self, QPoint(0, 0)), widget.mapTo(self, widget.rect().center())
+            stops.append(((first.y(), first.x(), place.y() // _LINE, place.x()), widget))
+            area = widget.parentWidget()
+            while area is not None and area is not group:
+                inside.add(area)
+                area = area.parentWidget()
+        # An area that scrolls is a stop only where nothing in it is one.
+        stops = [stop for stop in stops if not (isinstance(stop[1], QScrollArea) and stop[1] in inside)]
+        return [widget for _, widget in sorted(stops, key=lambda stop: stop[0])]
+
+
+_LINE = 12
+"""Widgets whose middles are within so many pixels count as in one line."""
+
+
+def _group(widget: QWidget) -> QWidget:
+    """The dock or toolbar that a widget is in; itself where there is none."""
+    group: QWidget | None = widget
+    while group is not None and not group.isWindow():
+        if isinstance(group, QDockWidget | QToolBar):
+            return group
+        group = group.parentWidget()
+    return widget

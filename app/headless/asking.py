@@ -1,4 +1,4 @@
-"""``list`` and ``probe``: what studies there are, and a question put to a run. Changes nothing on disk but the answer."""
+"""``list`` and ``probe``: what studies there are, and a question put to a run, which is only read."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from engine.probes import ProbeSpec
 from engine.study import Declaration
 
 
-def list_studies(as_json: bool = False) -> int:
+def list_studies(as_json: bool = False) -> None:
     """Writes all studies to stdout, those that could not be loaded with their error."""
     try:
         with Client() as client:
             studies = client.catalogue().studies
     except Interrupted:
-        return INTERRUPTED
+        raise CommandError("interrupted", INTERRUPTED) from None
     if as_json:
         text = json.dumps([described(d) for d in studies], indent=1, ensure_ascii=False)
     else:
@@ -31,7 +31,6 @@ def list_studies(as_json: bool = False) -> int:
         widths = [max(len(row[i]) for row in rows) for i in range(3)] if rows else []
         text = "\n".join("  ".join([*(f"{row[i]:{w}}" for i, w in enumerate(widths)), row[3]]).rstrip() for row in rows)
     sys.stdout.write(text + "\n")
-    return 0
 
 
 def described(d: Declaration) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def described(d: Declaration) -> dict[str, Any]:
     }
 
 
-def probe(run: str, name: str, texts: Mapping[str, str], out: str, device: str = "auto") -> int:
+def probe(run: str, name: str, texts: Mapping[str, str], out: str, device: str = "auto") -> None:
     """Asks a probe of the newest whole snapshot of ``run`` (or of the snapshot file that it names) and writes the
     answer to ``out``, by its ending. The run is only read."""
     from engine.formats.export import ExportError, check_ending, write
@@ -67,12 +66,10 @@ def probe(run: str, name: str, texts: Mapping[str, str], out: str, device: str =
             payloads = client.ask(spec.name, values)
         write(out, payloads)
     except Interrupted:
-        sys.stderr.write("interrupted; nothing was written\n")
-        return INTERRUPTED
+        raise CommandError("interrupted; nothing was written", INTERRUPTED) from None
     except ExportError as e:
         raise CommandError(str(e)) from None
     sys.stdout.write(f"{out}: {spec.title} of {opened.study.key} at step {opened.step:,}{_size(payloads)}\n")
-    return 0
 
 
 def question(opened: m.Opened, name: str, texts: Mapping[str, str]) -> tuple[ProbeSpec, dict[str, Any]]:

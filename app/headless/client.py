@@ -83,21 +83,22 @@ class Client:
     def next_report(self, timeout: float | None = None) -> m.Report | None:
         """The oldest unread report; None after ``timeout`` seconds without one."""
         end = None if timeout is None else time.monotonic() + timeout
-        while not self._unread:
+        while True:
             if self._interrupted:
                 raise Interrupted
+            if self._unread:
+                return self._unread.popleft()
             alive = self._engine.is_alive()
             self._woken.clear()
             self._unread.extend(self._engine.outbox.drain())
             if self._unread:
-                break
+                continue
             if not alive:
                 raise CommandError("the engine has ended", FAULT)
             left = LOOK_EVERY if end is None else min(LOOK_EVERY, end - time.monotonic())
             if left <= 0:
                 return None
             self._woken.wait(left)
-        return self._unread.popleft()
 
     def expect(self, kind: type[R]) -> R:
         """The next report of ``kind``; the others are only looked at for failures and warnings."""

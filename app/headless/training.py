@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,10 +32,10 @@ def train(
     seconds: float | None = None,
     seed: int = 0,
     device: str = "auto",
-) -> int:
+) -> None:
     """Trains ``study`` afresh into the run folder ``out``: ``steps`` steps, or as many as fit into ``seconds``.
 
-    ``knobs`` are as typed, ``folder`` the images of data set ``folder``. The exit code; CommandError with the reason.
+    ``knobs`` are as typed, ``folder`` the images of data set ``folder``. CommandError with the reason where it fails.
     """
     path = Path(out)
     if (path / "config.json").exists():
@@ -57,12 +56,12 @@ def train(
                 raise CommandError(f"{study} has nothing to train")
             values = parse_knobs(declaration, knobs or {})
             opened = client.open(study=study, data=data, knobs=values, seed=seed, folder=folder, device=device)
-            return training.run(opened, steps, seconds)
+            training.run(opened, steps, seconds)
         except Interrupted:
-            return training.interrupted()
+            raise training.interrupted() from None
 
 
-def resume(run: str, *, steps: int | None = None) -> int:
+def resume(run: str, *, steps: int | None = None) -> None:
     """Trains the run on in its folder, on the kind of device that it was on: ``steps`` more steps; without, up to the
     step that it was once asked for, or ``DEFAULT_STEPS`` more where it is there already or never was asked for one."""
     from engine.formats.runs import Run, RunError
@@ -84,9 +83,9 @@ def resume(run: str, *, steps: int | None = None) -> int:
                 target = config.get("target")
                 left = target - opened.step if isinstance(target, int) else 0
                 steps = left if left > 0 else DEFAULT_STEPS
-            return training.run(opened, steps, None)
+            training.run(opened, steps, None)
         except Interrupted:
-            return training.interrupted()
+            raise training.interrupted() from None
 
 
 def declared(catalogue: m.Catalogue, study: str) -> Declaration:
@@ -126,7 +125,7 @@ class _Training:
         self._snapshots: tuple[int, ...] = ()
         self._ends_at: float | None = None
 
-    def run(self, opened: m.Opened, steps: int | None, seconds: float | None) -> int:
+    def run(self, opened: m.Opened, steps: int | None, seconds: float | None) -> None:
         resumed = bool(opened.run)
         self._snapshots = opened.snapshots
         if not resumed:
@@ -144,16 +143,15 @@ class _Training:
                 if self._ends_at is not None and time.monotonic() >= self._ends_at:
                     self._client.post(m.Pause())
                     self._ends_at = float("inf")
-                if self._progress.due and self._status is not None and self._status.state in ("training", "idle"):
-                    self._progress.show(self._line(self._status))
+                line = self._line(opened.step)
+                if line and self._progress.due:
+                    self._progress.show(line)
         finally:
             self._progress.close()
         for late in self._client.finish():
             self._take(late, resumed)
         if self._unsaved is not None:
             raise failed(self._unsaved)
-        sys.stdout.write(closing_line(self._folder) + "\n")
-        return 0
 
     def _until_the_end(self) -> float:
         assert self._ends_at is not None
@@ -164,8 +162,9 @@ class _Training:
             case m.Saved():
                 self._saved, self._unsaved, self._snapshots = report, None, report.snapshots
             case m.Metrics():
-                scalars = {name: values[-1] for name, (_, values) in report.points.items() if values.ndim == 1}
-                self._metrics.update({name: float(value) for name, value in scalars.items()})
+                for name, (_, values) in report.points.items():
+                    if values.ndim == 1 and not name.startswith("held_out/"):
+                        self._metrics[name] = float(values[-1])
             case m.Status():
                 self._status = report
             case m.Failure(diverged=True):
@@ -178,12 +177,15 @@ class _Training:
             case _:
                 heed(report)
 
-    def _line(self, status: m.Status) -> str:
+    def _line(self, begun_at: int) -> str:
+        status = self._status
+        if status is None or status.step == begun_at:
+            return ""
         if status.state == "idle":
             return f"step {status.step:,}  measuring the held-out part"
         return step_line(status.step, status.target, status.steps_per_second, self._metrics)
 
-    def interrupted(self) -> int:
+    def interrupted(self) -> CommandError:
         """Ctrl+C: saves, ends the engine and says how to go on."""
         self._client.post(m.Pause())
         for report in self._client.finish():
@@ -193,11 +195,9 @@ class _Training:
                 case m.Failure():
                     warn(f"{report.title}: {report.reason}")
         if self._saved is None:
-            sys.stderr.write("interrupted before anything was trained\n")
-        else:
-            command = f"main.py resume {shlex.quote(self._saved.run)}"
-            sys.stderr.write(f"interrupted; saved at step {self._saved.step:,}; go on with: {command}\n")
-        return INTERRUPTED
+            return CommandError("interrupted before anything was trained", INTERRUPTED)
+        command = f"main.py resume {shlex.quote(self._saved.run)}"
+        return CommandError(f"interrupted; saved at step {self._saved.step}; go on with: {command}", INTERRUPTED)
 
 
 def closing_line(folder: Path) -> str:

@@ -10,6 +10,22 @@ from engine.study import Declaration
 from widgets.theme import theme
 
 _KEY = Qt.ItemDataRole.UserRole
+_BAD = Qt.ItemDataRole.UserRole + 1
+
+
+class StudyTree(QTreeWidget):
+    """The list of studies. Letters, digits and Space are left to the window, whose keys they are: there is a search
+    for looking up names."""
+
+    entered = Signal(object)  # QTreeWidgetItem
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.entered.emit(self.currentItem())
+        elif event.text().isprintable() and event.text():
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
 
 class CataloguePanel(QWidget):
@@ -23,7 +39,7 @@ class CataloguePanel(QWidget):
         self.search.setPlaceholderText("Search studies")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search studies")
-        self.tree = QTreeWidget()
+        self.tree = StudyTree()
         self.tree.setHeaderHidden(True)
         self.tree.setIndentation(0)  # the highlight of an indented row would stop short of its left end
         self.tree.setRootIsDecorated(False)
@@ -39,8 +55,10 @@ class CataloguePanel(QWidget):
         layout.addWidget(self.tree, 1)
         self.search.textChanged.connect(self._filter)
         self.search.returnPressed.connect(self._enter)
-        self.tree.itemClicked.connect(lambda item, _: self._choose(item))
-        self.tree.itemActivated.connect(lambda item, _: self._choose(item))
+        self.tree.itemClicked.connect(self._choose)  # not activated too: a double click would open twice
+        self.tree.entered.connect(self._choose)
+        self._marked = ""
+        theme.changed.connect(self._colour)
 
     def set_studies(self, studies: tuple[Declaration, ...]) -> None:
         self.tree.clear()
@@ -50,22 +68,31 @@ class CataloguePanel(QWidget):
             if family is None:
                 family = families[study.family] = QTreeWidgetItem([study.family])
                 family.setFlags(Qt.ItemFlag.ItemIsEnabled)
-                family.setForeground(0, QColor(theme.colours.quiet))
                 self.tree.addTopLevelItem(family)
             item = QTreeWidgetItem([study.title])
             item.setData(0, _KEY, study.key)
             item.setToolTip(0, study.error or f"{study.text}\n{study.paper}")
-            if study.error:
-                item.setForeground(0, QColor(theme.colours.bad))
+            item.setData(0, _BAD, bool(study.error))
             family.addChild(item)
+        self._colour()
+        self.mark(self._marked)
         self.tree.expandAll()
         self._filter(self.search.text())
 
     def mark(self, key: str) -> None:
         """Shows which study is open."""
+        self._marked = key
         for item in self._items():
             if item.data(0, _KEY) == key:
                 self.tree.setCurrentItem(item)
+
+    def _colour(self) -> None:
+        for i in range(self.tree.topLevelItemCount()):
+            top = self.tree.topLevelItem(i)
+            if top is not None:
+                top.setForeground(0, QColor(theme.colours.quiet))
+        for item in self._items():
+            item.setForeground(0, QColor(theme.colours.bad if item.data(0, _BAD) else theme.colours.text))
 
     def _items(self) -> list[QTreeWidgetItem]:
         tops = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
@@ -92,13 +119,19 @@ class CataloguePanel(QWidget):
         if visible:
             self._choose(visible[0])
 
-    def _choose(self, item: QTreeWidgetItem) -> None:
-        key = item.data(0, _KEY)
+    def _choose(self, item: QTreeWidgetItem | None, _column: int = 0) -> None:
+        key = item.data(0, _KEY) if item is not None else ""
         if key:
             self.chosen.emit(key)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape and self.search.text():
             self.search.clear()
+            return
+        if event.key() == Qt.Key.Key_Down and self.search.hasFocus():
+            shown = [item for item in self._items() if not item.isHidden()]
+            if shown and self.tree.currentItem() not in shown:
+                self.tree.setCurrentItem(shown[0])
+            self.tree.setFocus()
             return
         super().keyPressEvent(event)

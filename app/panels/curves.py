@@ -80,11 +80,10 @@ class CurvesPanel(QWidget):
         self.add(opened.metrics)
         self.set_snapshots(opened.snapshots)
 
-    def rewind(self, step: int) -> None:
-        """Training went back to ``step``: what came after is no longer this run's."""
-        if self._runs:
-            for view in self._views():
-                view.drop_after(self._runs[-1], step)
+    def set_cursor(self, step: int) -> None:
+        """Marks the step whose weights are shown."""
+        for view in self._views():
+            view.set_cursor(step)
 
     def add(self, points: Mapping[str, tuple[Any, Any]]) -> None:
         if self.main is None or not self._runs:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.messages import DataPreview
 from engine.payloads import ImageGrid
 from engine.study import DataOption
+from widgets.controls.fields import CalmComboBox, enabled_because
 from widgets.views import ImageGridView
 
 SHOWN = 60
+_NOTHING_OPEN = "Open a study first, then choose what it learns from."
 
 
 class DataPanel(QWidget):
@@ -22,9 +24,9 @@ class DataPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.box = QComboBox()
+        self.box = CalmComboBox()  # the wheel passing over it must not choose other data
         self.box.setAccessibleName("Data set")
-        self.box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.box.setToolTip("What the open study learns from; other data build it anew.")
         self.fetch = QPushButton("Fetch")
         self.fetch.setToolTip("Downloads this data set into your cache folder.")
         self.folder = QPushButton("Choose folder …")
@@ -53,6 +55,7 @@ class DataPanel(QWidget):
         self._options: dict[str, DataOption] = {}
         self._open = ""
         self._from_folder = ""
+        self.set_enabled_for(False, _NOTHING_OPEN)
         self.box.activated.connect(self._picked)
         self.fetch.clicked.connect(lambda: self.fetch_wanted.emit(self.box.currentData()))
         self.folder.clicked.connect(self._ask_folder)
@@ -84,8 +87,13 @@ class DataPanel(QWidget):
         self.notices.setVisible(bool(preview.notices))
 
     def set_enabled_for(self, images: bool, reason: str) -> None:
-        self.box.setEnabled(images)
-        self.box.setToolTip("" if images else reason)
+        """Whether the open study learns from images; if not, why there is nothing to choose."""
+        for part in (self.box, self.folder):
+            enabled_because(part, None if images else reason)
+        if not images and self.pictures.payload is not None:
+            self.pictures.clear()
+            self.pictures.show_empty("No data", reason)
+            self.notices.hide()
 
     def _select(self, key: str) -> None:
         index = self.box.findData(key)
@@ -116,8 +124,11 @@ class DataPanel(QWidget):
             self.chosen.emit(option.key, "")
 
     def _ask_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "A folder of images to learn from", self._from_folder)
-        if path:
-            self.chosen.emit("folder", path)
-        else:
-            self._select(self._open)
+        """Asks for a folder; the window goes on meanwhile."""
+        dialog = QFileDialog(self, "A folder of images to learn from", self._from_folder)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(lambda path: self.chosen.emit("folder", path))
+        dialog.rejected.connect(lambda: self._select(self._open))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 
-from PySide6.QtGui import QColor, QTextCharFormat, QTextCursor
+from PySide6.QtGui import QColor, QSyntaxHighlighter, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
 from widgets.theme import theme
 
 LINES = 2000
+_QUIET, _BAD = 1, 2
+"""States of a line; any other is plain text."""
+
+
+class _Colours(QSyntaxHighlighter):
+    """Colours lines by their state, anew when the mode changes."""
+
+    def highlightBlock(self, text: str) -> None:
+        c = theme.colours
+        colour = {_QUIET: c.quiet, _BAD: c.bad}.get(self.currentBlock().userState())
+        if colour is not None:
+            self.setFormat(0, len(text), QColor(colour))
 
 
 class LogPanel(QWidget):
@@ -24,24 +36,28 @@ class LogPanel(QWidget):
         self.text.setFrameStyle(0)
         self.text.setPlaceholderText("Notices and failures will be listed here.")
         self.text.setAccessibleName("Log")
+        self._colours = _Colours(self.text.document())
+        theme.changed.connect(self._colours.rehighlight)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 8)
         layout.addWidget(self.text)
 
     def add(self, line: str, level: str = "info", detail: str = "") -> None:
+        """Adds a line, and under it the ``detail`` of a failure; stays where it is if the person has scrolled up."""
         self.count += level == "error"
-        c = theme.colours
-        self._append(f"{time.strftime('%H:%M:%S')}  {line}", c.bad if level == "error" else c.text)
-        if detail:
-            self._append(detail.rstrip(), c.quiet)
+        bar = self.text.verticalScrollBar()
+        follow = bar.value() >= bar.maximum()
+        self._append(f"{time.strftime('%H:%M:%S')}  {line}", _BAD if level == "error" else 0)
+        for each in detail.rstrip().splitlines():
+            self._append(each, _QUIET)
+        if follow:
+            bar.setValue(bar.maximum())
 
-    def _append(self, text: str, colour: str) -> None:
-        cursor = self.text.textCursor()
+    def _append(self, text: str, state: int) -> None:
+        cursor = QTextCursor(self.text.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
-        form = QTextCharFormat()
-        form.setForeground(QColor(colour))
         if not self.text.document().isEmpty():
             cursor.insertBlock()
-        cursor.insertText(text, form)
-        bar = self.text.verticalScrollBar()
-        bar.setValue(bar.maximum())
+        cursor.insertText(text)
+        cursor.block().setUserState(state)
+        self._colours.rehighlightBlock(cursor.block())

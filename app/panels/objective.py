@@ -14,9 +14,12 @@ from widgets.controls.svg import SvgLabel
 from widgets.flow import Flow
 from widgets.theme import tabular, theme
 
+WIDEST = "-0.00e-00"
+"""As wide as a value gets: what keeps its place when it changes width."""
+
 
 def number(value: float) -> str:
-    """A metric in at most seven characters, so that it does not jump when it changes."""
+    """A metric in few characters, :data:`WIDEST` at most."""
     if not math.isfinite(value):
         return "—"
     size = abs(value)
@@ -39,6 +42,7 @@ class _TermView(QWidget):
         self.value = QLabel("—")
         self.value.setFont(tabular(QFont(self.value.font())))
         self.value.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.value.setAccessibleName(f"Value of {term.metric}")
         self.name = QLabel(term.metric)
         self.name.setProperty("role", "caption")
         self.name.setAlignment(Qt.AlignmentFlag.AlignHCenter)
@@ -57,6 +61,8 @@ class _TermView(QWidget):
         colour = theme.term_text(self.term.colour)
         self.formula.set_svg(self._svg, colour)
         self.value.setStyleSheet(f"color: {colour}; font-weight: 600;")
+        self.value.ensurePolished()
+        self.value.setMinimumWidth(self.value.fontMetrics().horizontalAdvance(WIDEST))
         self.fallback.setStyleSheet(f"color: {colour};")
 
 

@@ -126,7 +126,7 @@ class Hand:
         ratio = image.devicePixelRatio()
         painter = QPainter(image)
         for other in QApplication.topLevelWidgets():
-            if other is not self.window and other.isVisible() and not other.windowType() == Qt.WindowType.ToolTip:
+            if other is not self.window and other.isVisible() and other.windowType() != Qt.WindowType.ToolTip:
                 at = other.mapToGlobal(QPoint(0, 0)) - self.window.mapToGlobal(QPoint(0, 0))
                 painter.drawImage(at, _scaled(other.grab().toImage(), ratio))
         painter.end()

@@ -25,6 +25,7 @@ class Watch:
         self.complaints: list[str] = []
         self.failures: list[Failure] = []
         self._where = ""
+        self._counts: dict[str, int] = {}
         self._before: tuple[Any, Any, Any] = (None, None, None)
         self._messages: Any = None
 
@@ -33,7 +34,10 @@ class Watch:
         self._where = where
 
     def complain(self, text: str) -> None:
-        self.complaints.append(f"{self._where}: {text}" if self._where else text)
+        """One more trouble; the same one again is only counted."""
+        self._counts[text] = self._counts.get(text, 0) + 1
+        if self._counts[text] == 1:
+            self.complaints.append(f"{self._where}: {text}" if self._where else text)
 
     def failed(self, failure: Failure) -> None:
         """Hears a Failure report of the engine."""

@@ -1,12 +1,13 @@
 """Run folders: config.json, metrics.csv, snapshots/*.safetensors, log.txt, summary.json. Knows no study.
 
-Every file but the two that grow (metrics, log) is written beside its place and moved there, so that a kill at any
-instant leaves the previous good one; a last line cut off in metrics.csv is ignored when it is read.
-Nothing is ever unpickled: weights are safetensors, all else is JSON or text.
+The folder itself and every file but the two that grow (metrics, log) are written beside their place and moved there,
+so that a kill at any instant leaves the previous good one; a last line cut off in metrics.csv is ignored when it is
+read. Weights are safetensors, all else is JSON or text: reading a run never runs code of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -62,7 +63,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RunError(f"{path}: not found; a run folder holds config.json") from None
-    except (OSError, UnicodeDecodeError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise RunError(f"{path}: cannot be read ({e.__class__.__name__}); the file is damaged or not ours") from None
     if not isinstance(value, dict):
         raise RunError(f"{path}: not a JSON object; the file is damaged or not ours")
@@ -123,7 +124,10 @@ def read_snapshot(path: Path, study: str = "") -> tuple[dict[str, Any], int]:
     if study and meta.get("study") != study:
         raise RunError(f"{path}: a snapshot of study {meta.get('study')!r}, not of {study!r}")
     try:
-        return unflatten(json.loads(meta["state"]), tensors), int(meta["step"])
+        state = unflatten(json.loads(meta["state"]), tensors)
+        if not isinstance(state, dict):
+            raise TypeError("no state")
+        return state, int(meta["step"])
     except (KeyError, TypeError, ValueError, RecursionError):
         raise RunError(f"{path}: its description does not fit its tensors; the file is damaged") from None
 
@@ -141,13 +145,21 @@ class Run:
 
     @classmethod
     def create(cls, folder: Path, config: Mapping[str, Any]) -> Run:
-        """A new run; :class:`RunError` if the folder holds one already or cannot be made."""
+        """A new run; :class:`RunError` if the folder holds one already or cannot be made.
+
+        The folder comes into being with its config.json in it, so that there is no instant at which it cannot be
+        opened; a folder that is there already is used as it is.
+        """
         if (folder / "config.json").exists():
             raise RunError(f"{folder}: holds a run already; choose another folder, or resume it")
         run = cls(folder)
         try:
-            (folder / "snapshots").mkdir(parents=True, exist_ok=True)
-            run.write_config(config)
+            if folder.exists():
+                run.write_config(config)
+                return run
+            beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+            cls(beside).write_config(config)
+            os.rename(beside, folder)
         except OSError as e:
             raise RunError(f"{folder}: cannot be made ({e.strerror})") from None
         return run
@@ -156,7 +168,8 @@ class Run:
         write_json(self.folder / "config.json", {"format": FORMAT, **config})
 
     def config(self) -> dict[str, Any]:
-        """config.json; :class:`RunError` if it is missing, damaged or newer than this program."""
+        """config.json, with the types that it should have; :class:`RunError` if it is missing, damaged or newer than
+        this program."""
         path = self.folder / "config.json"
         config = read_json(path)
         version = config.get("format")
@@ -164,9 +177,13 @@ class Run:
             raise RunError(f"{path}: has no format number; not a run of Mutoscope's")
         if version > FORMAT:
             raise RunError(f"{path}: written by a newer Mutoscope (format {version}, not {FORMAT}); update the program")
-        if not isinstance(config.get("study"), str) or not isinstance(config.get("knobs"), dict):
-            raise RunError(f"{path}: names no study or knobs; the file is damaged")
-        return config
+        kinds = {"study": str, "knobs": dict, "data": str, "folder": str, "seed": int}
+        config = {"data": "", "folder": "", "seed": 0, **config}
+        wrong = [name for name, kind in kinds.items() if not isinstance(config.get(name), kind)]
+        if wrong:
+            raise RunError(f"{path}: lacks {' and '.join(wrong)} or names them wrongly; the file is damaged")
+        target = config.get("target")
+        return {**config, "target": target if isinstance(target, int) else None}
 
     def snapshots(self) -> tuple[int, ...]:
         """The steps that there are snapshots of, ascending."""
@@ -205,25 +222,40 @@ class Run:
     # metrics.csv
 
     def log_metrics(self, rows: Iterable[Mapping[str, float]]) -> None:
-        """Appends rows (each has ``step``); a metric that is new to the file gets a column."""
-        for row in rows:
-            new = [name for name in row if name not in self._columns]
-            if new or self._metrics is None:
-                self._open_metrics(new)
-            assert self._metrics is not None
-            self._metrics.write(",".join(_cell(row.get(c)) for c in self._columns) + "\n")
+        """Appends rows (each has ``step``); a metric that is new to the file gets a column. OSError where the disk
+        refuses: rows may then be lost, but none is left half written."""
+        rows = list(rows)
+        new = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in self._columns]
+        if new or self._metrics is None:
+            self._open_metrics(new)
+        assert self._metrics is not None
+        lines = [",".join(_cell(row.get(c)) for c in self._columns) + "\n" for row in rows]
+        try:
+            self._metrics.write("".join(lines))
+        except OSError:
+            self._let_go()
+            raise
 
     def flush(self) -> None:
         if self._metrics is not None:
-            self._metrics.flush()
+            try:
+                self._metrics.flush()
+            except OSError:
+                self._let_go()
+                raise
 
     def close(self) -> None:
-        if self._metrics is not None:
-            self._metrics.close()
-            self._metrics = None
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            metrics.close()
 
-    def _open_metrics(self, new: list[str]) -> None:
-        self.close()
+    def _let_go(self) -> None:
+        """Closes metrics.csv after a failed write; opening it again drops the line that was cut off."""
+        with contextlib.suppress(OSError):
+            self.close()
+
+    def _open_metrics(self, new: Iterable[str]) -> None:
+        self._let_go()
         path = self.folder / "metrics.csv"
         columns, rows = _read_csv(path)
         self._columns = columns or ["step"]
@@ -284,20 +316,32 @@ class Run:
 
 
 def recent(root: Path, limit: int = 20) -> tuple[RunInfo, ...]:
-    """The newest runs below ``root``; folders that are not runs or are damaged are left out."""
+    """The newest runs below ``root``; folders that are not runs, hold no snapshot or are damaged are left out."""
+    try:
+        folders = sorted(((_touched(folder), folder) for folder in root.iterdir()), reverse=True)
+    except OSError:
+        return ()
     found: list[RunInfo] = []
-    if root.is_dir():
-        for folder in root.iterdir():
-            try:
-                run = Run(folder)
-                config = run.config()
-                steps = run.snapshots()
-            except (RunError, OSError):
-                continue
-            if steps:
-                when = run.snapshot_path(steps[-1]).stat().st_mtime
-                found.append(RunInfo(str(folder), config["study"], str(config.get("data", "")), steps[-1], when))
-    return tuple(sorted(found, key=lambda r: -r.when)[:limit])
+    for when, folder in folders:
+        if len(found) == limit or not when:
+            break
+        try:
+            run = Run(folder)
+            config = run.config()
+            steps = run.snapshots()
+        except (RunError, OSError):
+            continue
+        if steps and not folder.name.startswith("."):
+            found.append(RunInfo(str(folder), config["study"], config["data"], steps[-1], when))
+    return tuple(found)
+
+
+def _touched(folder: Path) -> float:
+    """When a snapshot was last written into a run, in seconds since 1970; 0 where there are none."""
+    try:
+        return (folder / "snapshots").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _cell(value: float | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.data.tensors import ImageTensors
 from engine.nn.gaussian import slerp
@@ -19,15 +19,23 @@ from engine.probes import Choice, Hint, Item, Latent, Number, Seed, Steps, probe
 
 MAP_POINTS = 2000
 HINT_ITEMS = 1000
+ENCODE_BATCH = 500
+BY_ACTIVITY = Choice(("most active first", "as numbered"), text="The order of the bars.")
+
+
+class NotFinite(ArithmeticError):
+    """The network answers with numbers that are not finite; the message is one line for the person."""
 
 
 class LatentProbes:
-    """Needs ``encode``, ``decode``, ``prior`` and ``activity`` of the study, and ``p.latent``."""
+    """Needs ``encode``, ``decode_images``, ``draw_codes`` and ``activity`` of the study, and ``p.latent``."""
 
     p: Any
     source: ImageTensors
     device: torch.device
     dragging: bool
+    _measured: tuple[int, Tensor, Tensor] | None = None
+    """The codes that were measured last, and the state of the weights then."""
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, H, W) -> mean and standard deviation of the code, (B, d) each; zeros where the code is certain."""
@@ -48,18 +56,35 @@ class LatentProbes:
     # ---- shared ----
 
     def codes(self, count: int) -> tuple[Tensor, Tensor]:
-        """Codes of the first ``count`` held-out items: mean and standard deviation, (N, d) each."""
-        batches = [
-            self.encode(self.source.held_out_batch(start, 500).x)
-            for start in range(0, min(count, len(self.source.held_out)), 500)
-        ]
-        mean = torch.cat([m for m, _ in batches])[:count]
-        return mean, torch.cat([s for _, s in batches])[:count]
+        """Codes of the first ``count`` held-out items: mean and standard deviation, (N, d) each.
+
+        They are kept until the weights change, and while a hand drags even a little longer: what is decoded follows
+        the hand, what is only measured may be a moment old. :class:`NotFinite` if training has diverged.
+        """
+        count = min(count, len(self.source.held_out))
+        kept = self._measured
+        if kept is None or len(kept[1]) < count or not (self.dragging or kept[0] == self._weights_state()):
+            kept = self._measure(count)
+        return kept[1][:count], kept[2][:count]
+
+    def _measure(self, count: int) -> tuple[int, Tensor, Tensor]:
+        starts = range(0, count, ENCODE_BATCH)
+        batches = [self.encode(self.source.held_out_batch(at, min(ENCODE_BATCH, count - at)).x) for at in starts]
+        mean, sigma = torch.cat([m for m, _ in batches]), torch.cat([s for _, s in batches])
+        if not bool(torch.isfinite(mean).all() and torch.isfinite(sigma).all()):
+            raise NotFinite("the encoder's codes are not finite numbers: training has diverged")
+        self._measured = (self._weights_state(), mean, sigma)
+        return self._measured
+
+    def _weights_state(self) -> int:
+        """A number that rises whenever a weight is written to: torch counts that for each tensor."""
+        parts = [part for part in vars(self).values() if isinstance(part, nn.Module)]
+        return sum(p._version for part in parts for p in part.parameters())
 
     def hints(self) -> dict[str, Hint]:
         mean, sigma = self.codes(HINT_ITEMS)
         activity, name = self.activity(mean, sigma)
-        spread = (mean.var(0) + sigma.square().mean(0)).sqrt().clamp(min=1e-3)
+        spread = (mean.var(0, correction=0) + sigma.square().mean(0)).sqrt().clamp(min=1e-3)
         order = torch.argsort(activity, descending=True, stable=True)
         return {
             "z": Hint(
@@ -173,11 +198,11 @@ class LatentProbes:
         mean, sigma = self.codes(MAP_POINTS)
         centre = mean.mean(0)
         d = mean.shape[1]
-        if axes == "PCA" and d > 1:
+        if axes == "PCA" and min(mean.shape) > 1:
             _, widths, v = torch.linalg.svd(mean - centre, full_matrices=False)
             # A singular vector's sign is arbitrary: fix it, or the map would flip between two redraws.
             basis = v[:2] * torch.sign(v[:2].gather(1, v[:2].abs().argmax(1, keepdim=True)))
-            share = (widths.square() / widths.square().sum()).tolist()
+            share = (widths.square() / widths.square().sum().clamp(min=1e-12)).tolist()
             names = (f"1st component, {share[0]:.0%} of the variance", f"2nd component, {share[1]:.0%}")
             origin = centre
         else:
@@ -236,10 +261,20 @@ class LatentProbes:
             control="z",
         )
 
+    def activity_bars(self, order: str) -> Bars:
+        """The activity of every dimension over the held-out part, as the probe ``code_activity`` shows it."""
+        mean, sigma = self.codes(HINT_ITEMS)
+        activity, name = self.activity(mean, sigma)
+        ranked = torch.argsort(activity, descending=True, stable=True).tolist()
+        places = ranked if order == BY_ACTIVITY.options[0] else range(len(ranked))
+        names = tuple(f"z{d + 1}" for d in places)
+        return Bars(array(activity[list(places)]), names=names, value_name=name, caption=f"Σ = {activity.sum():.2f}")
+
 
 def pictures(x: Tensor) -> np.ndarray:
-    """(N, C, H, W) -> float32 (N, H, W, C) within 0..1, on the CPU."""
-    return np.ascontiguousarray(x.detach().clamp(0, 1).float().permute(0, 2, 3, 1).cpu().numpy())
+    """(N, C, H, W) -> float32 (N, H, W, C) within 0..1, on the CPU; what is not a number is black."""
+    shown = x.detach().float().nan_to_num(0.0).clamp(0, 1)
+    return np.ascontiguousarray(shown.permute(0, 2, 3, 1).cpu().numpy())
 
 
 def array(x: Tensor) -> np.ndarray:

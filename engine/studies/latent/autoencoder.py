@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +11,15 @@ from torch.nn import functional as F
 
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.coder import Decoder, Encoder
-from engine.nn.latent_probes import LatentProbes
+from engine.nn.latent_probes import BY_ACTIVITY, LatentProbes
 from engine.params import knob
+from engine.payloads import Bars
+from engine.probes import probe
 from engine.study import Images, Study, Term
 
 PCA_ITEMS = 5000
+PCA_NUMBERS = 2**24
+"""Pixels that the principal components are found from at most, 64 MB of them: fewer items where pictures are large."""
 PCA_EXACT = 1024
 """Up to this many pixels the principal components are exact; above they are found by a randomised method."""
 
@@ -71,7 +76,8 @@ class Autoencoder(LatentProbes, Study):
         self.encoder = Encoder(shape, self.p.width, self.p.hidden, self.p.latent).to(device)
         self.decoder = Decoder(shape, self.p.width, self.p.hidden, self.p.latent).to(device)
         self.optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters()], self.p.rate)
-        self.pca_mean, self.pca_axes = principal_axes(self.source.train[:PCA_ITEMS], self.p.latent)
+        items = min(PCA_ITEMS, max(2 * self.p.latent, PCA_NUMBERS // math.prod(shape)))
+        self.pca_mean, self.pca_axes = principal_axes(self.source.train[:items], self.p.latent)
 
     def knob_changed(self, name: str) -> None:
         if name == "rate":
@@ -118,12 +124,19 @@ class Autoencoder(LatentProbes, Study):
         # There is no prior: the fairest guess is a Gaussian of the codes' own mean and covariance.
         codes = self.codes(1000)[0].cpu()
         mean = codes.mean(0)
-        covariance = torch.cov(codes.T).reshape(self.p.latent, self.p.latent)
-        root = torch.linalg.cholesky(covariance + 1e-6 * torch.eye(self.p.latent))
+        covariance = torch.cov(codes.T, correction=0).reshape(self.p.latent, self.p.latent)
+        # By eigenvectors, not Cholesky's factor: a dimension that never varies makes the covariance singular.
+        values, vectors = torch.linalg.eigh(covariance)
+        root = vectors * values.clamp(min=0).sqrt()
         return mean + torch.randn(count, self.p.latent, generator=generator) @ root.T
 
     def activity(self, mean: Tensor, sigma: Tensor) -> tuple[Tensor, str]:
-        return mean.var(0), "variance"
+        return mean.var(0, correction=0), "variance"
+
+    @probe(Bars, title="Variance per dimension", refresh=0.5, order=BY_ACTIVITY)
+    def code_activity(self, order: str) -> Bars:
+        """How much each dimension of the code varies from image to image: one that never varies says nothing."""
+        return self.activity_bars(order)
 
 
 def squared_error(x: Tensor, y: Tensor) -> Tensor:
@@ -140,7 +153,7 @@ def principal_axes(images: Tensor, count: int) -> tuple[Tensor, Tensor]:
     mean = x.mean(0)
     count = min(count, *x.shape)
     if x.shape[1] <= PCA_EXACT:
-        _, vectors = torch.linalg.eigh(torch.cov(x.T))
+        _, vectors = torch.linalg.eigh(torch.cov(x.T, correction=0))
         return mean, vectors.flip(1)[:, :count].T.contiguous()
     _, _, v = torch.pca_lowrank(x - mean, q=min(count + 8, *x.shape), center=False, niter=4)
     return mean, v[:, :count].T.contiguous()

@@ -10,8 +10,10 @@ from torch import Tensor
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.coder import Decoder, Encoder
 from engine.nn.gaussian import kl_to_standard_normal, log_bernoulli, log_normal
-from engine.nn.latent_probes import LatentProbes
+from engine.nn.latent_probes import BY_ACTIVITY, LatentProbes
 from engine.params import knob
+from engine.payloads import Bars
+from engine.probes import probe
 from engine.study import Images, Study, Term
 
 
@@ -150,4 +152,9 @@ class VAE(LatentProbes, Study):
         return torch.randn(count, self.p.latent, generator=generator)
 
     def activity(self, mean: Tensor, sigma: Tensor) -> tuple[Tensor, str]:
-        return kl_to_standard_normal(mean, 2 * sigma.log()).mean(0), "KL, nats"
+        return kl_to_standard_normal(mean, 2 * sigma.clamp(min=1e-12).log()).mean(0), "KL, nats"
+
+    @probe(Bars, title="KL per dimension", refresh=0.5, order=BY_ACTIVITY)
+    def code_activity(self, order: str) -> Bars:
+        """How much each dimension of the code says of an image: its share of the KL term, 0 where it is silent."""
+        return self.activity_bars(order)

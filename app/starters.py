@@ -1,0 +1,200 @@
+"""Makes what the welcome page opens: three small trained runs, weights only, each with the picture of its card.
+
+Knows the recipes; training and asking go the way of ``main.py train`` and ``main.py probe``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.headless import INTERRUPTED, CommandError
+from app.headless.client import Client, Interrupted
+from app.headless.training import closing_line, train
+from engine.payloads import ImageGrid, LatentMap
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FOLDER = Path(__file__).resolve().parent.parent / "resources" / "starters"
+ROWS = 300
+"""Rows of metrics.csv that a starter keeps at most."""
+SHARP = 4
+"""Cards are drawn so many times larger than they are kept, which smooths their round corners."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One starter: what is trained and how, and the picture of its card."""
+
+    folder: str
+    study: str
+    data: str
+    steps: int
+    knobs: Mapping[str, str]
+    card: Callable[[Client], Image]
+    seed: int = field(default=0, kw_only=True)
+
+
+# ---- cards, about 560 x 300 pixels, on a transparent ground so that they lie on dark and light -----------------------
+
+
+def shapes_card(client: Client) -> Image:
+    """Four dimensions of the code, each moved along a row."""
+    (grid,) = client.ask("traversal", {"dimensions": 4, "steps": 8, "reach": 2.5})
+    assert isinstance(grid, ImageGrid)
+    return tiles_picture(grid.images, 8, 64, 6, smooth=True)
+
+
+def map_card(client: Client) -> Image:
+    """The middle of the latent map: decoded tiles, with the held-out digits as points in their colours."""
+    from PIL import Image, ImageDraw
+
+    from widgets.theme import LABELS
+
+    columns, rows, side, gap = 12, 6, 44, 4
+    (answer,) = client.ask("latent_map", {"tiles": columns})
+    assert isinstance(answer, LatentMap)
+    first = (columns - rows) // 2
+    middle = answer.tiles[first : first + rows][::-1]  # row 0 lies at the low end of the upward axis
+    flat = middle.reshape(rows * columns, *middle.shape[2:])
+    picture = tiles_picture(0.75 * flat, columns, side, gap)
+    u0, u1, v0, v1 = answer.extent
+    large = Image.new("RGBA", (picture.width * SHARP, picture.height * SHARP))
+    draw = ImageDraw.Draw(large)
+    for (u, v), label in zip(answer.points.tolist(), answer.labels.tolist(), strict=True):
+        x = (u - u0) / (u1 - u0) * columns * (side + gap)
+        y = ((v1 - v) / (v1 - v0) * columns - (columns - rows - first)) * (side + gap)
+        spot = [(c + d) * SHARP for d in (-3.6, 3.6) for c in (x, y)]
+        draw.ellipse(spot, fill=LABELS[label % len(LABELS)], outline="#15171c", width=SHARP // 2)
+    picture.alpha_composite(large.resize(picture.size, Image.Resampling.LANCZOS))
+    return picture
+
+
+def holes_card(client: Client) -> Image:
+    """Pictures from codes drawn at random."""
+    (grid,) = client.ask("samples", {"count": 72})
+    assert isinstance(grid, ImageGrid)
+    return tiles_picture(grid.images, 12, 40, 6)
+
+
+def tiles_picture(images: Any, columns: int, side: int, gap: int, smooth: bool = False) -> Image:
+    """Float pictures (N, h, w, C) as tiles of ``side`` pixels; where there is a ``gap``, with round corners."""
+    from PIL import Image
+
+    n = len(images)
+    sheet = Image.new("RGBA", (columns * (side + gap) - gap, -(-n // columns) * (side + gap) - gap))
+    for i, image in enumerate(images):
+        pixels = (image.clip(0, 1) * 255).round().astype("uint8")
+        tile = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+        tile = tile.resize((side, side), Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
+        place = (i % columns * (side + gap), i // columns * (side + gap))
+        sheet.paste(tile, place, rounded(tile.size, side // 8) if gap else None)
+    return sheet
+
+
+def rounded(size: tuple[int, int], radius: int) -> Image:
+    """A mask: white within a rectangle of ``size`` with round corners."""
+    from PIL import Image, ImageDraw
+
+    mask = Image.new("L", (size[0] * SHARP, size[1] * SHARP))
+    box = (0, 0, mask.width - 1, mask.height - 1)
+    ImageDraw.Draw(mask).rounded_rectangle(box, radius * SHARP, fill=255)
+    return mask.resize(size, Image.Resampling.LANCZOS)
+
+
+# ---- the recipes ----------------------------------------------------------------------------------------------------
+
+SHAPES = {"latent": "8", "beta": "0.3", "width": "8", "hidden": "64", "batch": "64", "rate": "0.002"}
+"""With beta 1 the small code does not pay for the outline, and every shape stays a disc."""
+
+RECIPES = (
+    Recipe("shapes", "vae", "shapes", 8000, SHAPES, shapes_card),
+    Recipe("digits_map", "vae", "digits", 4000, {"latent": "2", "width": "16", "hidden": "64"}, map_card),
+    Recipe("holes", "autoencoder", "digits", 3000, {"latent": "8", "width": "16", "hidden": "64"}, holes_card),
+)
+
+
+def make_starters(only: str = "", out: Path | None = None) -> None:
+    """Trains the starters (all, or the one called ``only``) into ``out``; CommandError with the reason if it fails."""
+    names = [recipe.folder for recipe in RECIPES]
+    if only and only not in names:
+        raise CommandError(f"there is no starter {only!r}; there are {', '.join(names)}")
+    for recipe in RECIPES:
+        if only in ("", recipe.folder):
+            sys.stderr.write(f"{recipe.folder}:\n")
+            make(recipe, (out or FOLDER) / recipe.folder)
+
+
+def make(recipe: Recipe, folder: Path) -> None:
+    """Trains one starter on the CPU and puts what the welcome page needs of it in place of ``folder``."""
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            run, slim = Path(place) / "run", Path(place) / recipe.folder
+            train(
+                recipe.study,
+                str(run),
+                data=recipe.data,
+                knobs=recipe.knobs,
+                steps=recipe.steps,
+                seed=recipe.seed,
+                device="cpu",
+            )
+            slim_down(run, slim)
+            with Client() as client:
+                client.catalogue()
+                client.open(run=str(slim), keep=False, device="cpu")
+                recipe.card(client).save(slim / "card.png", optimize=True)
+            line = closing_line(run).rpartition(";")[0]
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(slim, folder)
+    except Interrupted:
+        raise CommandError("interrupted; this starter was not made", INTERRUPTED) from None
+    except OSError as e:
+        raise CommandError(f"{folder}: cannot be written ({e.strerror})") from None
+    sys.stdout.write(f"{recipe.folder}: {line}; in {folder}\n")
+
+
+def slim_down(run: Path, folder: Path) -> None:
+    """Copies of a run what a starter needs: config, summary, few rows of the curves, the last weights alone."""
+    from engine.formats.runs import Run, read_snapshot, snapshot_bytes, write_atomic
+
+    source, copy = Run(run), Run(folder)
+    newest = source.snapshots()[-1]
+    state, step = read_snapshot(source.snapshot_path(newest))
+    optimiser = {"state", "param_groups"}  # the keys of every torch optimiser's state
+    parts = {name: part for name, part in state["parts"].items() if not optimiser <= set(part)}
+    weights = {"parts": parts, "step": step, "seconds": state["seconds"]}
+    write_atomic(copy.snapshot_path(step), snapshot_bytes(source.config()["study"], step, weights))
+    for name in ("config.json", "summary.json"):
+        shutil.copy(run / name, folder / name)
+    (folder / "metrics.csv").write_text(thin((run / "metrics.csv").read_text("utf-8")), "utf-8")
+
+
+def thin(text: str) -> str:
+    """A metrics.csv of ``ROWS`` rows at most: training's evenly, the first and last among them; of the held-out
+    figures the last, since when the others are taken depends on the machine's speed."""
+    header, *rows = list(csv.reader(io.StringIO(text)))
+    held_out = [i for i, name in enumerate(header) if name.startswith("held_out/")]
+    measured = [row for row in rows if any(row[i] for i in held_out)]
+    trained = [row for row in rows if not any(row[i] for i in held_out)]
+    kept = [[_short(cell) for cell in row] for row in [*evenly(trained, ROWS - 1), *measured[-1:]]]
+    return "".join(",".join(row) + "\n" for row in [header, *kept])
+
+
+def evenly(rows: Sequence[list[str]], most: int) -> list[list[str]]:
+    """``most`` of the rows at even distances, ends included; all where there are no more."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
+
+
+def _short(cell: str) -> str:
+    return cell if not cell or cell.isdecimal() else f"{float(cell):.5g}"

@@ -1,0 +1,185 @@
+"""Answers asks: one slot per probe on screen, each with the ask that stands and its answer in the making."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from engine import messages as m
+from engine.params import BadValue
+from engine.payloads import Payload
+from engine.probes import ProbeSpec
+from engine.worker.desk import Desk
+
+REDRAW_SHARE = 5.0
+"""While training, a redraw waits this many times its own cost times the number of probes that redraw themselves: all
+of them together take at most a fifth of the time."""
+
+
+@dataclass
+class _Slot:
+    """``seen`` are the versions of weights and knobs that the last answer was made of; ``cost`` its seconds."""
+
+    ask: m.Ask
+    spec: ProbeSpec
+    answer: Generator[Payload, None, None] | None
+    came: float
+    asked: bool = True
+    """Whether the answer in the making is to the ask itself; else it is a redraw that nobody waits for."""
+    index: int = 0
+    spent: float = 0.0
+    served: float = 0.0
+    cost: float = 0.0
+    done_at: float = 0.0
+    seen: tuple[int, int] = field(default=(-1, -1))
+
+    @property
+    def redraws(self) -> bool:
+        return self.spec.refresh is not None and not self.spec.timeline
+
+
+class Slots:
+    """A new ask of a slot replaces the answer in the making; a slot that was forgotten is not redrawn."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._slots: dict[str, _Slot] = {}
+
+    # ---- orders ----
+
+    def begin(self, ask: m.Ask, came: float) -> None:
+        """Takes up an ask that came at ``came``; one of another epoch is dropped. BadValue if it cannot be asked."""
+        if ask.epoch != self._desk.epoch:
+            return
+        old = self._slots.pop(ask.slot, None)
+        if old is not None:
+            self._close(ask.slot, old)
+            if old.spec.timeline:
+                self._desk.outbox.forget(ask.slot)  # frames of another film
+        session = self._desk.need_session()
+        if session.spoilt:
+            raise BadValue("the weights are not finite numbers; go back to an earlier snapshot or restart")
+        answer = session.answer(ask.probe, ask.values, ask.phase == "drag")
+        slot = self._slots[ask.slot] = _Slot(ask, session.spec(ask.probe), answer, came)
+        if old is not None:  # asked again and again, it must not go before the others every time
+            slot.served, slot.cost = old.served, old.cost
+
+    def cancel(self, name: str) -> None:
+        """Stops an answer in the making; a picture without payload says that no more of it comes."""
+        slot = self._slots.get(name)
+        if slot is not None and slot.answer is not None:
+            self._end(name, slot)
+            self._desk.outbox.forget(name)
+            self._send(name, slot, None)
+
+    def forget(self, name: str) -> None:
+        """The slot is not shown any more: what is unread of it is not wanted either."""
+        slot = self._slots.pop(name, None)
+        if slot is not None:
+            self._desk.outbox.forget(name)
+            self._close(name, slot)
+
+    def clear(self) -> None:
+        for name in list(self._slots):
+            self.forget(name)
+
+    # ---- the loop ----
+
+    def wait(self) -> float | None:
+        """Seconds until there is something to do here; None where only an ask or a reader can change that."""
+        waits = [0.0 if slot.answer is not None else self._until_redraw(slot) for slot in self._able()]
+        return min((w for w in waits if w is not None), default=None)
+
+    def advance(self) -> None:
+        """Advances every answer in the making by one, asks before redraws, the one served longest ago first. At least
+        one is advanced, so all get their turn; after it, a hand that wants something new is not made to wait."""
+        for slot in self._slots.values():
+            if slot.answer is None and self._until_redraw(slot) == 0.0:
+                self._redraw(slot)
+        live = [slot for slot in self._able() if slot.answer is not None]
+        live.sort(key=lambda slot: (not slot.asked, slot.served))
+        for n, slot in enumerate(live):
+            if n and self._desk.inbox.pending:
+                return
+            self._advance(slot.ask.slot, slot)
+
+    def _able(self) -> list[_Slot]:
+        """All but the timelines whose frames nobody has read."""
+        room = self._desk.outbox.has_room
+        return [slot for name, slot in self._slots.items() if not slot.spec.timeline or room(name)]
+
+    def _until_redraw(self, slot: _Slot) -> float | None:
+        session = self._desk.session
+        if session is None or session.spoilt or not slot.redraws:
+            return None
+        if slot.seen == (session.weights_version, session.knobs_version):
+            return None
+        if not self._desk.training:
+            return 0.0
+        assert slot.spec.refresh is not None
+        others = sum(other.redraws for other in self._slots.values())
+        wait = max(slot.spec.refresh, REDRAW_SHARE * others * slot.cost)
+        return max(0.0, slot.done_at + wait - time.perf_counter())
+
+    def _redraw(self, slot: _Slot) -> None:
+        slot.answer = self._desk.need_session().answer(slot.ask.probe, slot.ask.values)
+        slot.came, slot.asked, slot.index, slot.spent = time.perf_counter(), False, 0, 0.0
+
+    def _advance(self, name: str, slot: _Slot) -> None:
+        assert slot.answer is not None
+        begun = time.perf_counter()
+        once = f"redraw {name}"
+        if slot.asked:
+            self._desk.fine(once)
+        try:
+            payload = next(slot.answer, None)
+        except Exception as e:  # noqa: BLE001  # a failing probe shows a card where its picture would be
+            self._spend(slot, begun)
+            self._end(name, slot)
+            # A redraw fails as the ask did, again and again: one card is enough.
+            self._desk.fail(e, "probe", f"{slot.spec.title} has no answer", name, slot.ask.seq, once)
+            return
+        self._spend(slot, begun)
+        self._desk.fine(once)
+        slot.index += 1
+        total = getattr(payload, "total", 1)
+        if payload is None or slot.index >= total:
+            self._end(name, slot)
+        self._send(name, slot, payload, total)
+
+    def _spend(self, slot: _Slot, begun: float) -> None:
+        slot.served = time.perf_counter()
+        slot.spent += slot.served - begun
+
+    def _end(self, name: str, slot: _Slot) -> None:
+        """No more of this answer: notes what it was made of and what it cost."""
+        session = self._desk.need_session()
+        slot.done_at, slot.cost = time.perf_counter(), slot.spent
+        slot.seen = (session.weights_version, session.knobs_version)
+        self._close(name, slot)
+
+    def _close(self, name: str, slot: _Slot) -> None:
+        answer, slot.answer = slot.answer, None
+        if answer is not None:
+            self._desk.guard(answer.close, "probe", f"{slot.spec.title} did not stop cleanly", name, slot.ask.seq)
+
+    def _send(self, name: str, slot: _Slot, payload: Payload | None, total: int = 1) -> None:
+        ask, session = slot.ask, self._desk.need_session()
+        done = slot.answer is None
+        picture = m.Picture(
+            name,
+            ask.epoch,
+            ask.seq,
+            ask.probe,
+            payload,
+            session.step,
+            ask.phase if slot.asked else "settled",
+            done=done,
+            progress=1.0 if done else slot.index / total,
+            seconds=time.perf_counter() - slot.came,
+        )
+        if slot.spec.timeline:
+            self._desk.outbox.put_frame(picture)
+        elif payload is not None or slot.asked:
+            self._desk.outbox.put_picture(picture)

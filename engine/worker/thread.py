@@ -1,0 +1,238 @@
+"""The engine's one thread: takes orders, advances probes, trains for a short quantum, sleeps when idle.
+
+Torch and the studies are imported on this thread, so that whoever starts it (a window, a command) stands first.
+Whatever goes wrong becomes a :class:`Failure` report; only :class:`Shutdown` ends the loop.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import messages as m
+from engine.mailbox import Inbox, Outbox
+from engine.worker.desk import Desk
+from engine.worker.fetching import Fetch
+from engine.worker.measurements import Measurements
+from engine.worker.meter import STATUS_EVERY, Meter
+from engine.worker.records import Records
+from engine.worker.slots import Slots
+from engine.worker.training import Trainer
+
+if TYPE_CHECKING:
+    from engine.data.images import ImageSource
+
+TITLES: dict[type[m.Order], tuple[str, str]] = {
+    m.Open: ("open", "The study could not be opened"),
+    m.Train: ("train", "Training could not begin"),
+    m.SetKnob: ("knob", "The knob was not set"),
+    m.Save: ("save", "The snapshot was not saved"),
+    m.LoadSnapshot: ("save", "The snapshot could not be loaded"),
+    m.FetchData: ("data", "The data were not fetched"),
+}
+"""Where and as what a failing order is told."""
+
+
+class Engine(threading.Thread):
+    """Start it, post to ``inbox``, drain ``outbox`` when ``wake`` is called (on the engine's thread)."""
+
+    def __init__(self, wake: Callable[[], None], threads: int | None = None, package: str = "engine.studies") -> None:
+        super().__init__(name="engine", daemon=True)
+        self.inbox = Inbox()
+        self.outbox = Outbox(wake, freed=self.inbox.nudge)
+        self._threads = threads
+        self._package = package
+        self._desk = Desk(self.inbox, self.outbox)
+        self._slots = Slots(self._desk)
+        self._records = Records(self._desk)
+        self._trainer = Trainer(self._desk, self._records)
+        self._measurements = Measurements(self._desk, self._records)
+        self._fetch = Fetch(self._desk, self._send_catalogue)
+        self._meter = Meter(self._desk, self._trainer, self._fetch)
+        self._sources: dict[tuple[str, str], ImageSource] = {}
+
+    # ---- the loop ----
+
+    def run(self) -> None:
+        self._meter.send("starting", "loading torch and the studies")
+        try:
+            self._start_up()
+        except Exception as e:  # noqa: BLE001  # a broken installation is told in the window, not on a console
+            self._desk.fail(e, "engine", "The engine could not start")
+            return
+        while True:
+            try:
+                if not self._turn():
+                    return
+            except Exception as e:  # noqa: BLE001  # a fault of the engine's own must not leave a dead window
+                self._desk.training = False
+                self._desk.fail(e, "engine", "The engine stumbled", once="turn")
+                self.inbox.wait(STATUS_EVERY)
+
+    def _start_up(self) -> None:
+        import torch
+
+        from engine import registry
+        from engine.machine import cores
+
+        # One thread a core: on two cores that trains half as fast again as one thread and the window keeps its pace
+        # because the interpreter lock is handed over every 0.5 ms (set by whoever owns the window).
+        torch.set_num_threads(self._threads or cores())
+        torch.ones(8, 8).mm(torch.ones(8, 8))
+        self._registry = registry.find(self._package)
+        for key, error in self._registry.errors.items():
+            self._desk.put(m.Notice(f"study {key} could not be loaded: {error}", "error"))
+        self._send_catalogue()
+        self._meter.send("idle")
+
+    def _turn(self) -> bool:
+        """One round of the loop; False after a Shutdown."""
+        begun = time.perf_counter()
+        while (order := self.inbox.take_order()) is not None:
+            if isinstance(order, m.Shutdown):
+                self._shut_down()
+                return False
+            where, title = TITLES.get(type(order), ("engine", "The order could not be carried out"))
+            self._desk.guard(lambda order=order: self._obey(order), where, title)  # type: ignore[misc]
+        for ask, came in self.inbox.take_asks():
+            begin = lambda ask=ask, came=came: self._slots.begin(ask, came)  # noqa: E731
+            self._desk.guard(begin, "probe", "The probe cannot be asked", ask.slot, ask.seq)
+        self._slots.advance()
+        self._trainer.quantum()
+        now = time.perf_counter()
+        self._measurements.advance(now)
+        self._records.tick(now)
+        self._measurements.tick(now)
+        self._fetch.tick(now)
+        now = time.perf_counter()
+        self._meter.tick(now, now - begun)
+        rest = self._rest()
+        if rest != 0.0:
+            self.inbox.wait(rest)
+        return True
+
+    def _rest(self) -> float | None:
+        """Seconds for which nothing is to be done unless somebody wants something; None for ever."""
+        if self._measurements.busy:
+            return 0.0
+        waits = [self._trainer.wait(), self._slots.wait()]
+        if self._desk.session is not None or self._fetch.active:
+            waits.append(STATUS_EVERY)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    # ---- orders ----
+
+    def _obey(self, order: m.Order) -> None:
+        match order:
+            case m.Open():
+                self._open(order)
+            case m.Train():
+                self._trainer.train(order)
+            case m.Pause():
+                self._trainer.pause()
+            case m.SetKnob():
+                self._set_knob(order)
+            case m.AutosaveTo():
+                self._records.autosave_to(order)
+            case m.Save():
+                self._records.save_now()
+            case m.LoadSnapshot():
+                self._load_snapshot(order.step)
+            case m.Evaluate():
+                self._measurements.evaluate_all()
+            case m.Cancel(slot=""):
+                self._fetch.cancel()
+            case m.Cancel():
+                self._slots.cancel(order.slot)
+            case m.Forget():
+                self._slots.forget(order.slot)
+            case m.FetchData():
+                self._fetch.start(order.key)
+            case m.ListRuns():
+                from engine.formats.runs import recent
+
+                self._desk.put(m.Runs(recent(Path(order.folder))))
+            case m.Export():
+                name = Path(order.path).name
+                self._desk.guard(lambda: self._export(order), "export", f"{name} was not written")
+
+    def _set_knob(self, order: m.SetKnob) -> None:
+        session = self._desk.need_session()
+        value = session.set_knob(order.name, order.value)
+        run = session.run
+        if run is not None:
+            line = f"step {session.step}: knob {order.name} set to {value}"
+            self._desk.guard(lambda: run.log(line), "save", "The log was not written", once="log")
+
+    def _export(self, order: m.Export) -> None:
+        from engine.formats.export import write
+
+        write(order.path, order.payloads)
+        self._desk.put(m.Notice(f"saved {order.path}"))
+
+    def _open(self, order: m.Open) -> None:
+        """Closes what is open and builds the new one; on failure nothing is open and the reason is reported."""
+        self._close_session()
+        self._desk.epoch = order.epoch
+        self._meter.send("building", "loading data")
+        try:
+            self._desk.session = self._build(order)
+            self._announce()
+        except Exception as e:
+            from engine.data import Cancelled
+
+            self._desk.session = None
+            if not (isinstance(e, Cancelled) and self.inbox.has_open()):
+                raise  # else it was given up for a newer order, as it should be
+        finally:
+            self._meter.send("idle")
+
+    def _build(self, order: m.Open) -> Any:
+        from engine import data
+        from engine.opening import build
+
+        options = {option.key: option for option in data.options()}
+        return build(self._registry, order, options, self._meter.building, self.inbox.has_open, self._sources)
+
+    def _announce(self) -> None:
+        from engine.opening import opened, preview
+
+        session, epoch = self._desk.need_session(), self._desk.epoch
+        self._desk.put(opened(session, epoch))
+        if session.source is not None:
+            self._desk.put(preview(session, epoch))
+        else:  # the preview tells what was wrong with the run; without data there is none
+            for line in session.complaints:
+                self._desk.put(m.Notice(line, "warning"))
+        self._measurements.renew()
+        self._measurements.tick(time.perf_counter())
+
+    def _load_snapshot(self, step: int) -> None:
+        state = self._records.read_snapshot(step)
+        self._trainer.pause()
+        self._records.keep()
+        self._records.take_snapshot(state)
+        self._announce()
+
+    def _send_catalogue(self) -> None:
+        from engine import data
+
+        self._desk.put(m.Catalogue(self._registry.declarations(), data.options()))
+
+    # ---- the end ----
+
+    def _close_session(self) -> None:
+        self._slots.clear()
+        self._measurements.clear()
+        self._desk.training = False
+        self._records.close()
+        self._desk.session = None
+        self._trainer.target = None
+        self._desk.fine()
+
+    def _shut_down(self) -> None:
+        self._fetch.close()
+        self._desk.guard(self._close_session, "engine", "The engine did not end cleanly")

@@ -1,0 +1,80 @@
+"""Trains in short quanta, at full speed or in slow motion, up to a step or until told otherwise."""
+
+from __future__ import annotations
+
+import time
+
+from engine import messages as m
+from engine.params import BadValue
+from engine.worker.desk import Desk
+from engine.worker.records import Records
+
+QUANTUM = 0.012
+"""Seconds of training between two looks at the inbox; at least one step, and a waiting ask ends it early."""
+
+
+class Trainer:
+    """``target`` is the step that training is to reach, None without end; ``steps`` counts all that were taken,
+    ``changes`` how often training began or ended."""
+
+    def __init__(self, desk: Desk, records: Records) -> None:
+        self._desk = desk
+        self._records = records
+        self.target: int | None = None
+        self.steps = 0
+        self.changes = 0
+        self._pause_between = 0.0
+        self._next_at = 0.0
+
+    def train(self, order: m.Train) -> None:
+        """Begins to train, or changes how; BadValue if that is not possible."""
+        session = self._desk.need_session()
+        if not session.trains:
+            raise BadValue("this study has nothing to train")
+        if session.spoilt:
+            raise BadValue("the weights are not finite numbers; go back to an earlier snapshot or restart")
+        self.target = session.target = None if order.steps is None else session.step + order.steps
+        self._pause_between = 1.0 / order.per_second if order.per_second else 0.0
+        self._next_at = time.perf_counter()
+        if not self._desk.training:
+            self._records.begin_training()
+        self._desk.training = not session.spoilt
+        self.changes += 1
+        if self.target is not None and session.step >= self.target:
+            self.pause()
+
+    def pause(self) -> None:
+        """Stops and settles: what was trained is read and saved."""
+        was, self._desk.training = self._desk.training, False
+        self.changes += was
+        if was:
+            self._records.keep()
+
+    def wait(self) -> float | None:
+        """Seconds until the next step is due; None while nothing is trained."""
+        if not self._desk.training:
+            return None
+        return max(0.0, self._next_at - time.perf_counter()) if self._pause_between else 0.0
+
+    def quantum(self) -> None:
+        """Some steps, if any is due. A failing one stops this training and says why."""
+        if self.wait() != 0.0:
+            return
+        session, inbox = self._desk.need_session(), self._desk.inbox
+        end = time.perf_counter() + QUANTUM
+        last = self.target if self.target is not None else -1
+        try:
+            while True:
+                session.train_step()
+                self.steps += 1
+                if session.step == last or self._pause_between or inbox.pending or time.perf_counter() >= end:
+                    break
+        except Exception as e:  # noqa: BLE001  # whatever a study's step raises stops this training, nothing else
+            self._desk.training = False
+            self._desk.fail(e, "train", f"Training stopped at step {session.step}")
+            self._records.read()  # the metrics of the steps before
+            return
+        if self._pause_between:
+            self._next_at = time.perf_counter() + self._pause_between
+        if session.step == last:
+            self.pause()
