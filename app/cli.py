@@ -127,7 +127,7 @@ def parser() -> argparse.ArgumentParser:
     tour.add_argument("--out", required=True, metavar="DIR", help="where the pictures go")
     tour.add_argument("--size", type=_size, default=None, metavar="WxH", help="of the window")
     tour.add_argument("--theme", choices=("dark", "light"), default=None)
-    tour.add_argument("--seconds", type=_seconds, default=4.0, metavar="S", help="of training in each study")
+    tour.add_argument("--seconds", type=_seconds, default=8.0, metavar="S", help="of training in each study")
 
     bench = word("bench", "measures: figure, unit, machine, ratio to its peer in the same run", _bench)
     bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks (without: all)")

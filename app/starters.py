@@ -86,28 +86,32 @@ def holes_card(client: Client) -> Image:
 
 
 def tiles_picture(images: Any, columns: int, side: int, gap: int, smooth: bool = False) -> Image:
-    """Float pictures (N, h, w, C) as tiles of ``side`` pixels; where there is a ``gap``, with round corners."""
+    """Float pictures (N, h, w, C) as tiles of ``side`` pixels, ``gap`` apart, with round corners and a hairline."""
     from PIL import Image
 
-    n = len(images)
-    sheet = Image.new("RGBA", (columns * (side + gap) - gap, -(-n // columns) * (side + gap) - gap))
+    mask, line = rounded(side, side // 8)
+    sheet = Image.new("RGBA", (columns * (side + gap) - gap, -(-len(images) // columns) * (side + gap) - gap))
     for i, image in enumerate(images):
         pixels = (image.clip(0, 1) * 255).round().astype("uint8")
-        tile = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+        tile = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGBA")
         tile = tile.resize((side, side), Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST)
-        place = (i % columns * (side + gap), i // columns * (side + gap))
-        sheet.paste(tile, place, rounded(tile.size, side // 8) if gap else None)
+        tile.alpha_composite(line)
+        tile.putalpha(mask)
+        sheet.paste(tile, (i % columns * (side + gap), i // columns * (side + gap)))
     return sheet
 
 
-def rounded(size: tuple[int, int], radius: int) -> Image:
-    """A mask: white within a rectangle of ``size`` with round corners."""
+def rounded(side: int, radius: int) -> tuple[Image, Image]:
+    """A square with round corners: its mask, and its outline in a grey that shows on white as well as on black."""
     from PIL import Image, ImageDraw
 
-    mask = Image.new("L", (size[0] * SHARP, size[1] * SHARP))
-    box = (0, 0, mask.width - 1, mask.height - 1)
+    large = side * SHARP
+    mask, line = Image.new("L", (large, large)), Image.new("RGBA", (large, large), (128, 128, 128, 0))
+    box = (0, 0, large - 1, large - 1)
     ImageDraw.Draw(mask).rounded_rectangle(box, radius * SHARP, fill=255)
-    return mask.resize(size, Image.Resampling.LANCZOS)
+    ImageDraw.Draw(line).rounded_rectangle(box, radius * SHARP, outline=(128, 128, 128, 110), width=SHARP)
+    small = Image.Resampling.LANCZOS
+    return mask.resize((side, side), small), line.resize((side, side), small)
 
 
 # ---- the recipes ----------------------------------------------------------------------------------------------------
@@ -135,6 +139,8 @@ def make_starters(only: str = "", out: Path | None = None) -> None:
 
 def make(recipe: Recipe, folder: Path) -> None:
     """Trains one starter on the CPU and puts what the welcome page needs of it in place of ``folder``."""
+    from PIL.Image import Quantize
+
     try:
         with tempfile.TemporaryDirectory() as place:
             run, slim = Path(place) / "run", Path(place) / recipe.folder
@@ -151,12 +157,15 @@ def make(recipe: Recipe, folder: Path) -> None:
             with Client() as client:
                 client.catalogue()
                 client.open(run=str(slim), keep=False, device="cpu")
-                recipe.card(client).save(slim / "card.png", optimize=True)
+                card = recipe.card(client).quantize(256, Quantize.FASTOCTREE)  # a quarter of the bytes
+                card.save(slim / "card.png", optimize=True)
             line = closing_line(run).rpartition(";")[0]
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(slim, folder)
-    except Interrupted:
-        raise CommandError("interrupted; this starter was not made", INTERRUPTED) from None
+    except (Interrupted, CommandError) as e:
+        if isinstance(e, CommandError) and e.code != INTERRUPTED:
+            raise
+        raise CommandError(f"interrupted; {folder} is as it was", INTERRUPTED) from None
     except OSError as e:
         raise CommandError(f"{folder}: cannot be written ({e.strerror})") from None
     sys.stdout.write(f"{recipe.folder}: {line}; in {folder}\n")
@@ -179,13 +188,16 @@ def slim_down(run: Path, folder: Path) -> None:
 
 
 def thin(text: str) -> str:
-    """A metrics.csv of ``ROWS`` rows at most: training's evenly, the first and last among them; of the held-out
-    figures the last, since when the others are taken depends on the machine's speed."""
+    """A metrics.csv of ``ROWS`` rows at most: training's evenly, the first and last among them, with vectors where
+    they are recorded only now and then; of the held-out figures the last, over the whole held-out part."""
     header, *rows = list(csv.reader(io.StringIO(text)))
     held_out = [i for i, name in enumerate(header) if name.startswith("held_out/")]
     measured = [row for row in rows if any(row[i] for i in held_out)]
     trained = [row for row in rows if not any(row[i] for i in held_out)]
-    kept = [[_short(cell) for cell in row] for row in [*evenly(trained, ROWS - 1), *measured[-1:]]]
+    empty = max((row.count("") for row in trained), default=0)
+    full = [row for row in trained if row.count("") < empty] or trained  # those that hold the vectors, too
+    kept = [*trained[:1], *evenly(full, ROWS - 3), *trained[-1:], *measured[-1:]]
+    kept = [[_short(cell) for cell in row] for i, row in enumerate(kept) if i == 0 or row != kept[i - 1]]
     return "".join(",".join(row) + "\n" for row in [header, *kept])
 
 

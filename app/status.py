@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QStatusBar, QWidget
 
 from engine.messages import Status
@@ -12,8 +12,27 @@ from widgets.theme import tabular
 
 PATIENCE_MS = 100
 """Work that is done sooner shows no progress: a bar that flashes is worse than none."""
+PADDING = 12
+"""Left and right of a figure: the style sheet's padding, and what the frame of a label takes."""
 KEPT = 120
 """Latencies that the tool tip's percentiles speak of."""
+
+
+class _Figure(QLabel):
+    """A figure that takes as much room as ``widest``, so that its neighbours stay where they are."""
+
+    def __init__(self, widest: str, tip: str) -> None:
+        super().__init__()
+        self._widest = widest
+        self.setFont(tabular(self.font()))
+        self.setToolTip(tip)
+
+    def minimumSizeHint(self) -> QSize:
+        hint = super().minimumSizeHint()
+        return QSize(max(hint.width(), self.fontMetrics().horizontalAdvance(self._widest) + 2 * PADDING), hint.height())
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
 
 
 class StatusBar(QStatusBar):
@@ -23,17 +42,14 @@ class StatusBar(QStatusBar):
         super().__init__(parent)
         self.setSizeGripEnabled(False)
         self._labels: dict[str, QLabel] = {}
-        for name, width, tip in (
-            ("device", 70, "Where the model is computed, and with how many threads."),
-            ("rate", 90, "Training steps per second."),
-            ("load", 90, "How busy the engine's thread is."),
-            ("memory", 70, "Memory of this process, or of the GPU where one computes."),
-            ("latency", 190, "From the last moved control to its picture on screen."),
+        for name, widest, tip in (
+            ("device", "cpu x64", "Where the model is computed, and with how many threads."),
+            ("rate", "88,888.8 steps/s", "Training steps per second."),
+            ("load", "engine 100%", "How busy the engine's thread is."),
+            ("memory", "888,888 MB", "Memory of this process, or of the GPU where one computes."),
+            ("latency", "last slider → picture 8,888 ms", "From the last moved control to its picture on screen."),
         ):
-            label = QLabel()
-            label.setMinimumWidth(width)
-            label.setFont(tabular(label.font()))
-            label.setToolTip(tip)
+            label = _Figure(widest, tip)
             self._labels[name] = label
             self.addWidget(label)
         self.message = QLabel()

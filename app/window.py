@@ -403,6 +403,7 @@ class MainWindow(DockWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()
         self.settings.write()
+        self.hide()  # now: what follows may take a moment, and whatever waits in a form is settled
         self.bench.undo.clear()  # else it says so while it is destroyed, to commands that are no more
         self.bridge.stop()
         event.accept()

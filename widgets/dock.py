@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QTabBar,
     QTabWidget,
-    QToolBar,
     QToolButton,
     QWidget,
 )
@@ -186,10 +185,8 @@ _LINE = 12
 
 
 def _group(widget: QWidget) -> QWidget:
-    """The dock or toolbar that a widget is in; itself where there is none."""
-    group: QWidget | None = widget
-    while group is not None and not group.isWindow():
-        if isinstance(group, QDockWidget | QToolBar):
-            return group
-        group = group.parentWidget()
-    return widget
+    """The part of a main window that a widget is in: a dock, a bar, or what is in the middle."""
+    group = widget
+    while (parent := group.parentWidget()) is not None and not isinstance(parent, QMainWindow):
+        group = parent
+    return group

@@ -35,15 +35,16 @@ class Colours:
     on_accent: str = "#0b1220"
     """Text on the accent: dark, because white on #4c8dff is 3.2:1 and this is 5.8:1."""
     warn: str = "#e69f00"
-    bad: str = "#e0524d"
+    bad: str = "#e8716c"
 
 
 DARK = Colours("#15171c", "#1d2027", "#2b303a", "#e6e8ec", "#9aa3b2", "#262b34", "#181b21")
-LIGHT = Colours("#f7f7f5", "#ffffff", "#dcdcd6", "#1c1e21", "#63686f", "#ecece8", "#fdfdfc", bad="#c23a35")
+LIGHT = Colours("#f7f7f5", "#ffffff", "#dcdcd6", "#1c1e21", "#63686f", "#ecece8", "#fdfdfc", bad="#c03934")
 
 TERMS = {"orange": "#e69f00", "purple": "#b07cd8", "blue": "#56b4e9", "green": "#2bb07f", "red": "#e0524d"}
 """Colours of an objective's terms by name; the same on the equation, its curve, its bar and its legend."""
 
+_TERM_TEXT_DARK = {**TERMS, "red": "#e6645f"}
 _TERM_TEXT_LIGHT = {"orange": "#8f6200", "purple": "#8146b4", "blue": "#1b6f9f", "green": "#147a55", "red": "#c23a35"}
 
 LABELS = (
@@ -72,9 +73,8 @@ class Theme(QObject):
 
     def term_text(self, name: str) -> str:
         """The same hue where it is text: at least 4.5:1 on this mode's ground."""
-        if self.mode == "light":
-            return _TERM_TEXT_LIGHT.get(name, self.colours.text)
-        return self.term(name)
+        shades = _TERM_TEXT_LIGHT if self.mode == "light" else _TERM_TEXT_DARK
+        return shades.get(name, self.colours.text)
 
     def set_mode(self, mode: str) -> None:
         """``dark`` or ``light``, for the whole application."""

@@ -56,12 +56,12 @@ class _Reference(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.inward = nn.Sequential(
-            nn.Conv2d(1, WIDTH, 4, 2, 1), nn.ReLU(), nn.Conv2d(WIDTH, 2 * WIDTH, 4, 2, 1), nn.ReLU(), nn.Flatten(),
-            nn.Linear(2 * WIDTH * 49, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * LATENT),
+            nn.Conv2d(1, WIDTH, 4, 2, 1), nn.LeakyReLU(0.1), nn.Conv2d(WIDTH, 2 * WIDTH, 4, 2, 1), nn.LeakyReLU(0.1), nn.Flatten(),
+            nn.Linear(2 * WIDTH * 49, HIDDEN), nn.LeakyReLU(0.1), nn.Linear(HIDDEN, 2 * LATENT),
         )  # fmt: skip
         self.outward = nn.Sequential(
-            nn.Linear(LATENT, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 2 * WIDTH * 49), nn.ReLU(),
-            nn.Unflatten(1, (2 * WIDTH, 7, 7)), nn.ConvTranspose2d(2 * WIDTH, WIDTH, 4, 2, 1), nn.ReLU(),
+            nn.Linear(LATENT, HIDDEN), nn.LeakyReLU(0.1), nn.Linear(HIDDEN, 2 * WIDTH * 49), nn.LeakyReLU(0.1),
+            nn.Unflatten(1, (2 * WIDTH, 7, 7)), nn.ConvTranspose2d(2 * WIDTH, WIDTH, 4, 2, 1), nn.LeakyReLU(0.1),
             nn.ConvTranspose2d(WIDTH, 1, 4, 2, 1),
         )  # fmt: skip
 

@@ -73,10 +73,12 @@ class Client:
         payloads: list[Payload] = []
         while True:
             picture = self.expect(m.Picture)
-            if picture.seq == self._seq and picture.payload is not None:
+            if picture.seq != self._seq:
+                continue
+            if picture.payload is not None:
                 payloads.append(picture.payload)
-                if picture.done:
-                    return payloads
+            if picture.done:
+                return payloads
 
     # ---- what comes out ----
 

@@ -37,7 +37,7 @@ class CurvesPanel(QWidget):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().hide()  # the box in the dock's title line chooses: a bar of tabs would cost the plot a line
-        self.choice = CalmComboBox()
+        self.choice = CalmComboBox(self)
         self.choice.setAccessibleName("Which metrics")
         self.choice.setToolTip("The objective's metrics, or one curve per dimension.")
         self.choice.currentIndexChanged.connect(self.tabs.setCurrentIndex)

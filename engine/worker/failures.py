@@ -32,7 +32,9 @@ def out_of_memory(e: BaseException) -> bool:
     torch: Any = sys.modules.get("torch")
     if isinstance(e, MemoryError) or (torch is not None and isinstance(e, torch.OutOfMemoryError)):
         return True
-    return isinstance(e, RuntimeError) and "can't allocate memory" in str(e)
+    # A library on the GPU that cannot get its own work space says so in words of its own.
+    words = ("can't allocate memory", "STATUS_ALLOC_FAILED", "out of memory")
+    return isinstance(e, RuntimeError) and any(word in str(e) for word in words)
 
 
 def expected(e: BaseException) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from engine.worker.meter import STATUS_EVERY, Meter
 from engine.worker.records import Records
 from engine.worker.slots import Slots
 from engine.worker.training import Trainer
+from engine.worker.warming import warm_up
 
 if TYPE_CHECKING:
     from engine.data.images import ImageSource
@@ -37,14 +38,22 @@ TITLES: dict[type[m.Order], tuple[str, str]] = {
 
 
 class Engine(threading.Thread):
-    """Start it, post to ``inbox``, drain ``outbox`` when ``wake`` is called (on the engine's thread)."""
+    """Start it, post to ``inbox``, drain ``outbox`` when ``wake`` is called (on the engine's thread). ``warm``: while
+    nothing is wanted yet, do what would make the first study that is opened wait."""
 
-    def __init__(self, wake: Callable[[], None], threads: int | None = None, package: str = "engine.studies") -> None:
+    def __init__(
+        self,
+        wake: Callable[[], None],
+        threads: int | None = None,
+        package: str = "engine.studies",
+        warm: bool = False,
+    ) -> None:
         super().__init__(name="engine", daemon=True)
         self.inbox = Inbox()
         self.outbox = Outbox(wake, freed=self.inbox.nudge)
         self._threads = threads
         self._package = package
+        self._warming: Generator[None, None, None] | None = warm_up() if warm else None
         self._desk = Desk(self.inbox, self.outbox)
         self._slots = Slots(self._desk)
         self._records = Records(self._desk)
@@ -100,6 +109,7 @@ class Engine(threading.Thread):
         for ask, came in self.inbox.take_asks():
             begin = lambda ask=ask, came=came: self._slots.begin(ask, came)  # noqa: E731
             self._desk.guard(begin, "probe", "The probe cannot be asked", ask.slot, ask.seq)
+        self._warm()
         self._slots.advance()
         self._trainer.quantum()
         now = time.perf_counter()
@@ -114,9 +124,16 @@ class Engine(threading.Thread):
             self.inbox.wait(rest)
         return True
 
+    def _warm(self) -> None:
+        if self._desk.session is not None:
+            self._warming = None
+        # Random numbers are drawn there too, which is harmless: every study is built from a seed of its own.
+        if self._warming is not None and next(self._warming, self) is self:
+            self._warming = None
+
     def _rest(self) -> float | None:
         """Seconds for which nothing is to be done unless somebody wants something; None for ever."""
-        if self._measurements.busy:
+        if self._measurements.busy or self._warming is not None:
             return 0.0
         waits = [self._trainer.wait(), self._slots.wait()]
         if self._desk.session is not None or self._fetch.active:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from app.settings import Settings
 from app.window import MainWindow
+from engine.messages import Status
 
 if TYPE_CHECKING:
     from conftest import Driver
@@ -221,18 +223,18 @@ def test_settings_survive_a_round_trip_and_nonsense(tmp_path: Path) -> None:
     assert Settings(path).values == {}
 
 
-def test_a_fast_answer_shows_no_progress_and_a_slow_one_does(drive: Driver) -> None:
-    from engine.messages import Status
-
-    status = drive.window.status
+def test_a_fast_answer_shows_no_progress_and_a_slow_one_does(
+    make_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    status = make_window(start=False).status
     busy = Status(0, "building", 0, None, 0.0, 0.0, 0, "cpu", "loading data", 0.5)
     status.show_status(busy)
     assert not status.progress.isVisible()
     status.show_status(Status(0, "idle", 0, None, 0.0, 0.0, 0, "cpu"))
-    drive.rest(0.15)
+    qtbot.wait(150)
     assert not status.progress.isVisible()
     status.show_status(busy)
-    drive.until(status.progress.isVisible, 1000)
+    qtbot.waitUntil(status.progress.isVisible, timeout=1000)
     assert status.message.text() == "building: loading data"
     assert status.progress.value() == 500
     assert not status.cancel.isVisible()
@@ -240,12 +242,10 @@ def test_a_fast_answer_shows_no_progress_and_a_slow_one_does(drive: Driver) -> N
     assert status.cancel.isVisible()
 
 
-def test_the_figures_of_the_status_bar_keep_their_places(drive: Driver) -> None:
-    from engine.messages import Status
-
-    places = []
+def test_the_figures_of_the_status_bar_keep_their_places(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
+    status, places = make_window(start=False).status, []
     for rate, load, memory in ((1.0, 0.01, 50e6), (1234.5, 1.0, 9000e6)):
-        drive.window.status.show_status(Status(0, "training", 5, None, rate, load, int(memory), "cpu x2"))
-        drive.rest(0.02)
-        places.append([label.x() for label in drive.window.status._labels.values()])
+        status.show_status(Status(0, "training", 5, None, rate, load, int(memory), "cpu x2"))
+        qtbot.wait(20)
+        places.append([label.x() for label in status._labels.values()])
     assert places[0] == places[1]

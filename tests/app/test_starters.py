@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from PIL import Image
 
 import app.starters as starters
 from app.cli import main
+from app.headless import INTERRUPTED
 from app.headless.client import Client
+from app.headless.progress import Progress
 from app.starters import FOLDER, RECIPES, ROWS, Recipe, evenly, thin
 from app.welcome import STARTER_CARDS, STARTERS
 from engine import messages as m
@@ -33,7 +36,7 @@ def check_whole(folder: Path, recipe: Recipe) -> None:
     names = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
     snapshot = f"snapshots/step-{recipe.steps:09d}.safetensors"
     assert names == {"config.json", "summary.json", "metrics.csv", "card.png", snapshot}
-    assert sum(p.stat().st_size for p in folder.rglob("*")) <= 640_000
+    assert sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) <= 600_000
 
     state, step = read_snapshot(folder / snapshot, recipe.study)
     assert step == recipe.steps
@@ -58,13 +61,12 @@ def check_whole(folder: Path, recipe: Recipe) -> None:
     assert curves["reconstruction"][0][[0, -1]].tolist() == [1, recipe.steps]
 
     with Image.open(folder / "card.png") as card:
-        assert card.mode == "RGBA"
         assert 540 <= card.width <= 600
         assert 260 <= card.height <= 310
-        pixels = np.asarray(card)
-    assert pixels[0, 0, 3] == 0  # round corners: it lies on a dark and on a light card
+        pixels = np.asarray(card.convert("RGBA"))
+    assert pixels[0, 0, 3] < 16  # round corners: it lies on a dark and on a light card
     assert pixels[..., 3].mean() > 180
-    assert pixels[pixels[..., 3] == 255].std(0).max() > 20  # there is something on it
+    assert pixels[pixels[..., 3] == 255].std(0).max() > 10  # there is something on it
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=[r.folder for r in RECIPES])
@@ -118,6 +120,18 @@ def test_the_command_makes_one(
     assert out.endswith(f"in {tmp_path / 'digits_map'}\n")
 
 
+def test_ctrl_c_leaves_a_starter_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shapes").mkdir()
+    (tmp_path / "shapes" / "card.png").write_text("the old one")
+    monkeypatch.setattr(Progress, "show", lambda self, text: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(Progress, "due", property(lambda self: signal.getsignal(signal.SIGINT) is not signal.SIG_DFL))
+    assert main(["starters", "--only", "shapes", "--out", str(tmp_path)]) == INTERRUPTED
+    assert f"interrupted; {tmp_path / 'shapes'} is as it was" in capsys.readouterr().err
+    assert (tmp_path / "shapes" / "card.png").read_text() == "the old one"
+
+
 def test_the_rows_that_are_kept_lie_evenly_and_hold_the_ends() -> None:
     rows = [[str(i)] for i in range(6000)]
     kept = [int(row[0]) for row in evenly(rows, 299)]
@@ -134,7 +148,8 @@ def test_a_thin_table_keeps_the_last_held_out_figures() -> None:
         "\n".join(["step,elbo,kl_per_dimension/0,held_out/elbo", *rows, "1000,,,-4.25"]) + "\n"
     ).split()
     assert header == "step,elbo,kl_per_dimension/0,held_out/elbo"
-    assert len(kept) == ROWS
+    assert ROWS - 5 < len(kept) <= ROWS
     assert kept[0] == "1,-0.33333,-0.14286,"
     assert kept[-2:] == ["1000,-333.33,,", "1000,,,-4.25"]
     assert not [row for row in kept[:-1] if row.split(",")[3]]
+    assert all(row.split(",")[2] for row in kept[:-2])  # the rows that hold the vector

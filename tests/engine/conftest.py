@@ -128,11 +128,9 @@ class Toy(Study):
 
     @probe(ImageGrid, refresh=0.05, end=Choice(("well", "badly")))
     def wild(self, end):
-        """Does all that a probe should not."""
+        """Does much that a probe should not."""
         random.random(), np.random.rand(3), torch.randn(7)
-        self.net.train()
-        self.net(torch.randn(8, 4))
-        self.net.eval()
+        self.net(torch.randn(8, 4))  # in training mode this would move batch norm's averages
         with torch.enable_grad():
             self.net(torch.randn(8, 4)).sum().backward()
         self.net.train()
@@ -247,12 +245,24 @@ def toy_class(toys: Callable[..., str]) -> Any:
 
 
 @pytest.fixture
-def driver(toys: Callable[..., str]) -> Iterator[Driver]:
+def make_driver() -> Iterator[Callable[[str], Driver]]:
+    """Starts engines that look for studies in a package; they are stopped after the test."""
+    made: list[Driver] = []
+
+    def make(package: str) -> Driver:
+        made.append(Driver(package))
+        made[-1].until(m.Catalogue)
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.stop()
+
+
+@pytest.fixture
+def driver(toys: Callable[..., str], make_driver: Callable[[str], Driver]) -> Driver:
     """An engine that knows the toy study only."""
-    it = Driver(toys(toy=TOY))
-    it.until(m.Catalogue)
-    yield it
-    it.stop()
+    return make_driver(toys(toy=TOY))
 
 
 @pytest.fixture
@@ -264,9 +274,6 @@ def plan(driver: Driver) -> dict[str, Any]:
 
 
 @pytest.fixture
-def real_driver() -> Iterator[Driver]:
+def real_driver(make_driver: Callable[[str], Driver]) -> Driver:
     """An engine with the project's own studies."""
-    it = Driver()
-    it.until(m.Catalogue)
-    yield it
-    it.stop()
+    return make_driver("engine.studies")

@@ -67,7 +67,12 @@ def test_asks_wait_while_an_order_does_for_it_may_open_what_they_ask_about() -> 
 
 
 def test_opening_drops_older_asks_and_cancelling_or_forgetting_those_of_its_slot() -> None:
-    for order, left in ((m.Open(2, "vae"), []), (m.Cancel("a"), ["b"]), (m.Forget("b"), ["a"]), (m.Pause(), ["a", "b"])):
+    for order, left in (
+        (m.Open(2, "vae"), []),
+        (m.Cancel("a"), ["b"]),
+        (m.Forget("b"), ["a"]),
+        (m.Pause(), ["a", "b"]),
+    ):
         inbox = Inbox()
         inbox.ask(ask("a", 1))
         inbox.ask(ask("b", 1))

@@ -243,7 +243,7 @@ def test_what_is_not_finite_stops_training_and_is_never_saved(
     assert driver.session.step == 15
     assert driver.session.finite()
     assert Run(folder).snapshots() == (0, 10, 15)
-    steps, values = Run(folder).metrics()["loss"]
+    steps, _ = Run(folder).metrics()["loss"]
     assert steps.tolist() == list(range(1, 16))  # the rows of the spoilt steps are gone
 
 
@@ -278,7 +278,7 @@ def test_the_points_before_a_bad_one_are_not_lost(driver: Any, plan: dict[str, A
     driver.post(m.Train())
     driver.until(m.Failure)
     assert loss_steps(driver) == list(range(1, 8))
-    assert "loss is not a finite number at step 8" == failures(driver)[-1].reason
+    assert failures(driver)[-1].reason == "loss is not a finite number at step 8"
 
 
 def test_metrics_that_are_none_stop_training_with_a_reason(driver: Any, plan: dict[str, Any]) -> None:

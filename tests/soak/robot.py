@@ -22,7 +22,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDockWidget,
-    QFileDialog,
     QLineEdit,
     QMainWindow,
     QMenu,
@@ -64,6 +63,7 @@ class Robot:
         self.longest = 0.0
         """The longest that the window took for one deed, in seconds, dialogs apart."""
         self.files = self._make_files(rig.folder / "things")
+        self._stuck = -1
         self._closer = QTimer()
         self._closer.timeout.connect(self._close_blocking)
         self._closer.start(BLOCKING_MS)
@@ -420,10 +420,14 @@ class Robot:
                 widget.reject()
 
     def _close_blocking(self) -> None:
-        """What asks in a loop of its own would keep the robot for good."""
-        modal = QApplication.activeModalWidget()
-        if isinstance(modal, QDialog | QFileDialog):
+        """What runs a loop of its own, a dialog or a button's menu, would keep the robot for good."""
+        modal, popup = QApplication.activeModalWidget(), QApplication.activePopupWidget()
+        if isinstance(modal, QDialog):
             modal.reject()
+        if popup is not None and self._stuck == sum(self.done.values()):
+            popup.close()
+        else:
+            self._stuck = sum(self.done.values()) if popup is not None else -1
 
     def _make_files(self, folder: Path) -> list[Path]:
         """Things to drop: good and bad."""

@@ -1,0 +1,26 @@
+"""What takes seconds once in a process, done while nobody waits: what torch, the equations and the digits import."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+
+def warm_up() -> Generator[None, None, None]:
+    """Yields between two parts, so that an order that comes meanwhile is not kept waiting for all of them."""
+    import torch
+    from torch import nn
+
+    # The first optimiser of a process imports the compiler (1.5 s), its first step makes the thread pool.
+    net = nn.Sequential(nn.Conv2d(1, 4, 4, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(64, 1))
+    optimizer = torch.optim.Adam(net.parameters())
+    yield
+    net(torch.zeros(2, 1, 8, 8)).sum().backward()
+    optimizer.step()
+    yield
+    from engine.formats.equations import svg
+
+    svg("x")
+    yield
+    from engine import data
+
+    data.load("digits")
