@@ -62,6 +62,10 @@ def make_commands(window: MainWindow) -> Commands:
         if dock is not None:
             dock.view.fit()
 
+    def reset_layout() -> None:
+        commands.actions["stage-only"].setChecked(False)
+        window.layouts.reset()
+
     commands = Commands(window)
     add = commands.add
     for command in (
@@ -102,11 +106,11 @@ def make_commands(window: MainWindow) -> Commands:
         Command("fit", "Frame", "View", fit, "F", "frame-corners", "Fits the picture of the active probe.",
                 why_not=no_study),
         Command("stage-only", "Stage only", "View",
-                lambda: window.stage_only(commands.actions["stage-only"].isChecked()), "F11", "arrows-out",
-                checkable=True),
+                lambda: window.layouts.show_stage_alone(commands.actions["stage-only"].isChecked()), "F11",
+                "arrows-out", checkable=True),
         Command("theme", "Light or dark", "View", lambda: theme.set_mode("light" if theme.mode == "dark" else "dark"),
                 "Ctrl+T", "circle-half"),
-        Command("reset-layout", "Reset layout", "View", window.reset_layout, "", "layout"),
+        Command("reset-layout", "Reset layout", "View", reset_layout, "", "layout"),
         Command("keys", "Keys", "Help", lambda: show_keys(window), "?", "keyboard"),
         Command("about", "About Mutoscope", "Help", lambda: show_about(window)),
     ):  # fmt: skip

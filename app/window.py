@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.actions import make_commands
 from app.bridge import Bridge
+from app.layouts import Layouts
 from app.panels.catalogue import CataloguePanel
 from app.panels.curves import CurvesPanel
 from app.panels.data import DataPanel
@@ -27,10 +28,7 @@ from engine.probes import Item, ProbeSpec
 from widgets.controls.knobs import KnobForm
 from widgets.controls.probe_controls import ControlForm
 from widgets.dock import Dock, DockWindow
-from widgets.theme import theme
 
-LAYOUT = 3
-"""Raised when the set of docks changes, so that an older layout is not restored onto it."""
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
 
@@ -50,7 +48,6 @@ class MainWindow(DockWindow):
         self._starter: Starter | None = None
         self._preview: m.DataPreview | None = None
         self._notices = 0
-        self._around: QByteArray | None = None
         """The docks as they were before the stage was alone."""
         self._opened_epoch = 0
 
@@ -86,12 +83,13 @@ class MainWindow(DockWindow):
         self.docks["curves"].bar.add(self.curves.choice)
         self.status = StatusBar(self)
         self.setStatusBar(self.status)
+        self.layouts = Layouts(self, self.stage, self.docks, self.settings)
         self.commands = make_commands(self)
         self.toolbar = TrainBar(self.commands, self)
         self.addToolBar(self.toolbar)
         self._connect()
-        self.reset_layout()
-        self._restore()
+        self.layouts.reset()
+        self.layouts.restore()
         self.commands.refresh()
 
     def sizeHint(self) -> QSize:
@@ -176,10 +174,10 @@ class MainWindow(DockWindow):
         self._show_last(opened)
         same = self.stage.study == study.key
         if not same:
-            self._remember_stage()
+            self.layouts.remember_stage()
         self.stage.set_study(study.key, study.probes)
         if not same:
-            self._restore_stage()
+            self.layouts.restore_stage()
             if self._starter is not None:
                 self.stage.raise_named(self._starter.probe)
         self._starter = None
@@ -291,72 +289,6 @@ class MainWindow(DockWindow):
         self._starter = starter
         self.bench.open_run(str(starter.path), keep=False)
 
-    # ---- layouts ----
-
-    def reset_layout(self) -> None:
-        """Every dock where it was on the first day."""
-        docks, self._around = self.docks, None
-        self.commands.actions["stage-only"].setChecked(False)
-        for dock in docks.values():
-            dock.setFloating(False)  # before: a dock that was taken out stays afloat
-            self.removeDockWidget(dock)
-        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, docks["catalogue"])
-        self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, docks["knobs"])
-        self.splitDockWidget(docks["knobs"], docks["controls"], Qt.Orientation.Vertical)
-        self.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, docks["curves"])
-        self.splitDockWidget(docks["curves"], docks["objective"], Qt.Orientation.Horizontal)
-        self.tabifyDockWidget(docks["curves"], docks["data"])
-        self.tabifyDockWidget(docks["curves"], docks["log"])
-        for dock in docks.values():
-            dock.show()
-        docks["curves"].raise_()
-        self.resizeDocks([docks["catalogue"], docks["knobs"]], [200, 320], Qt.Orientation.Horizontal)
-        self.resizeDocks([docks["knobs"], docks["controls"]], [375, 315], Qt.Orientation.Vertical)
-        self.resizeDocks([docks["curves"]], [230], Qt.Orientation.Vertical)
-        self.resizeDocks([docks["curves"], docks["objective"]], [440, 350], Qt.Orientation.Horizontal)
-        self.stage.arrange()
-
-    def stage_only(self, on: bool) -> None:
-        """Hides what is around the stage, or brings back exactly what was there."""
-        if on:
-            self._around = self.saveState()
-            for dock in self.docks.values():
-                if not dock.isFloating():
-                    dock.hide()
-        elif self._around is not None:
-            self.restoreState(self._around)
-            self._around = None
-
-    def _layout_key(self) -> str:
-        return f"stage-{self.stage.study}" if self.stage.study else ""
-
-    def _remember_stage(self) -> None:
-        if self.stage.study:
-            self.settings.set(self._layout_key(), _text(self.stage.layout_state()))
-
-    def _restore_stage(self) -> None:
-        state = self.settings.text(self._layout_key())
-        if state:
-            self.stage.restore_layout(QByteArray.fromBase64(state.encode()))
-
-    def _restore(self) -> None:
-        if self.settings.values.get("layout") == LAYOUT:
-            geometry, state = self.settings.text("geometry"), self.settings.text("docks")
-            if geometry:
-                self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
-            if state:
-                self.restoreState(QByteArray.fromBase64(state.encode()))
-        else:
-            self.resize(self.sizeHint())
-
-    def remember(self) -> None:
-        """Keeps the present layout in the settings."""
-        self.settings.set("layout", LAYOUT)
-        self.settings.set("theme", theme.mode)
-        self.settings.set("geometry", _text(self.saveGeometry()))
-        self.settings.set("docks", _text(self.saveState() if self._around is None else self._around))
-        self._remember_stage()
-
     # ---- events ----
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
@@ -401,7 +333,7 @@ class MainWindow(DockWindow):
             self.notice(f"{path.name}: neither a run, a folder of images nor an image", "error")
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        self.remember()
+        self.layouts.remember()
         self.settings.write()
         self.hide()  # now: what follows may take a moment, and whatever waits in a form is settled
         self.bench.undo.clear()  # else it says so while it is destroyed, to commands that are no more
@@ -421,7 +353,3 @@ def _scrolled(widget: QWidget) -> QScrollArea:
     layout.addStretch(1)
     area.setWidget(body)
     return area
-
-
-def _text(data: QByteArray) -> str:
-    return bytes(data.toBase64().data()).decode()

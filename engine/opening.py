@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine import data
 from engine.data.images import ImageSource, Part
 from engine.formats.equations import svg
-from engine.formats.runs import Run
+from engine.formats.runs import Points, Run
 from engine.machine import device_name, pick_device
 from engine.messages import DataPreview, Open, Opened
 from engine.params import BadValue, with_values
@@ -155,7 +153,7 @@ def _remember(session: Session) -> None:
             figures[stem] = float(values[-1])
 
 
-def _until(metrics: dict[str, tuple[np.ndarray, np.ndarray]], step: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _until(metrics: Points, step: int) -> Points:
     return {name: (steps[steps <= step], values[steps <= step]) for name, (steps, values) in metrics.items()}
 
 

@@ -20,7 +20,7 @@ import torch
 
 from engine.data.images import ImageSource
 from engine.data.tensors import ImageTensors
-from engine.formats.runs import Run, RunError
+from engine.formats.runs import Points, Run, RunError, rows_of
 from engine.isolation import looking
 from engine.machine import device_name, peak_memory, versions
 from engine.params import BadValue, knobs_of, with_values
@@ -30,9 +30,6 @@ from engine.study import Study
 
 HELD_OUT_BATCH = 100
 """Items of one advance of an evaluation: about the work of a training step, so that nobody waits longer for it."""
-
-Points = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Points of curves: name -> steps int64 (N,), values float64 (N,) or, for a metric that is a vector, (N, d)."""
 
 
 class Diverged(Exception):
@@ -249,7 +246,7 @@ class Session:
     def log_points(self, points: Points) -> None:
         """Writes points of curves into the run, if there is one; OSError where the disk refuses."""
         if self.run is not None and points:
-            self.run.log_metrics(_rows(points))
+            self.run.log_metrics(rows_of(points))
 
     # ---- state ----
 
@@ -387,15 +384,3 @@ class Session:
             "device": device_name(self.device),
             "versions": versions(),
         }
-
-
-def _rows(points: Points) -> list[dict[str, float]]:
-    rows: dict[int, dict[str, float]] = {}
-    for name, (steps, values) in points.items():
-        for step, value in zip(steps.tolist(), values.tolist(), strict=True):
-            row = rows.setdefault(step, {"step": step})
-            if isinstance(value, list):
-                row.update({f"{name}/{i}": v for i, v in enumerate(value)})
-            else:
-                row[name] = value
-    return [rows[step] for step in sorted(rows)]

@@ -168,6 +168,18 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol() -> Generator[None, Any, Any]:
+    """No garbage collection by itself within a test. A widget that a test made hangs on nothing but its own circle of
+    references once the test function is left; half collected and then painted once more before pytest-qt closes it,
+    a plot of pyqtgraph's takes the interpreter along."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
     """Looks on while the fixtures and windows of a test are taken down, then at what is left of it."""
     complaints: list[str] = []

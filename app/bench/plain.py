@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -55,13 +56,14 @@ class _Reference(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        act = partial(nn.LeakyReLU, 0.1)
         self.inward = nn.Sequential(
-            nn.Conv2d(1, WIDTH, 4, 2, 1), nn.LeakyReLU(0.1), nn.Conv2d(WIDTH, 2 * WIDTH, 4, 2, 1), nn.LeakyReLU(0.1), nn.Flatten(),
-            nn.Linear(2 * WIDTH * 49, HIDDEN), nn.LeakyReLU(0.1), nn.Linear(HIDDEN, 2 * LATENT),
+            nn.Conv2d(1, WIDTH, 4, 2, 1), act(), nn.Conv2d(WIDTH, 2 * WIDTH, 4, 2, 1), act(), nn.Flatten(),
+            nn.Linear(2 * WIDTH * 49, HIDDEN), act(), nn.Linear(HIDDEN, 2 * LATENT),
         )  # fmt: skip
         self.outward = nn.Sequential(
-            nn.Linear(LATENT, HIDDEN), nn.LeakyReLU(0.1), nn.Linear(HIDDEN, 2 * WIDTH * 49), nn.LeakyReLU(0.1),
-            nn.Unflatten(1, (2 * WIDTH, 7, 7)), nn.ConvTranspose2d(2 * WIDTH, WIDTH, 4, 2, 1), nn.LeakyReLU(0.1),
+            nn.Linear(LATENT, HIDDEN), act(), nn.Linear(HIDDEN, 2 * WIDTH * 49), act(),
+            nn.Unflatten(1, (2 * WIDTH, 7, 7)), nn.ConvTranspose2d(2 * WIDTH, WIDTH, 4, 2, 1), act(),
             nn.ConvTranspose2d(WIDTH, 1, 4, 2, 1),
         )  # fmt: skip
 
@@ -90,7 +92,7 @@ def reference_elbo(data_key: str, steps: int) -> tuple[float, float]:
         pick, order = order[:BATCH], order[BATCH:]
         loss = -model.elbo(train[pick]).mean()
         adam.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch declares no types here
+        loss.backward()
         adam.step()
     seconds = time.perf_counter() - begun
     with torch.no_grad():

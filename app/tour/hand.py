@@ -134,7 +134,7 @@ class Hand:
 
     def save(self, path: Path) -> bool:
         """Writes the picture as PNG."""
-        return self.picture().save(str(path), "PNG")
+        return self.picture().save(str(path))
 
 
 def _scaled(image: QImage, ratio: float) -> QImage:

@@ -29,6 +29,9 @@ FORMAT = 1
 KEEP = 40
 """Snapshots that a run keeps at most: thinned evenly, the first and the newest always stay."""
 
+Points = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Points of curves: name -> steps int64 (N,), values float64 (N,) or, for a metric that is a vector, (N, d)."""
+
 _NAME = re.compile(r"step-(\d{9})\.safetensors$")
 
 
@@ -285,13 +288,13 @@ class Run:
         if columns and len(kept) < len(rows):
             write_atomic(path, "".join(",".join(line) + "\n" for line in [columns, *kept]).encode())
 
-    def metrics(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """name -> (steps int64, values float64); columns ``name/0``, ``name/1`` ... become one (N, d) array."""
+    def metrics(self) -> Points:
+        """The curves; columns ``name/0``, ``name/1`` ... become one metric that is a vector."""
         columns, rows = _read_csv(self.folder / "metrics.csv")
         if not rows:
             return {}
         table = np.array([[float(cell) if cell else np.nan for cell in row] for row in rows])
-        out: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        out: Points = {}
         vectors: dict[str, list[int]] = {}
         for i, name in enumerate(columns[1:], start=1):
             stem, _, index = name.rpartition("/")
@@ -342,6 +345,19 @@ def _touched(folder: Path) -> float:
         return (folder / "snapshots").stat().st_mtime
     except OSError:
         return 0.0
+
+
+def rows_of(points: Points) -> list[dict[str, float]]:
+    """One row per step; a vector's numbers as ``name/0``, ``name/1`` ..."""
+    rows: dict[int, dict[str, float]] = {}
+    for name, (steps, values) in points.items():
+        for step, value in zip(steps.tolist(), values.tolist(), strict=True):
+            row = rows.setdefault(step, {"step": step})
+            if isinstance(value, list):
+                row.update({f"{name}/{i}": v for i, v in enumerate(value)})
+            else:
+                row[name] = value
+    return [rows[step] for step in sorted(rows)]
 
 
 def _cell(value: float | None) -> str:

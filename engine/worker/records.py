@@ -11,7 +11,8 @@ from engine.params import BadValue
 from engine.worker.desk import Desk
 
 if TYPE_CHECKING:
-    from engine.session import Diverged, Points
+    from engine.formats.runs import Points
+    from engine.session import Diverged
 
 METRICS_EVERY = 0.05
 

@@ -314,17 +314,17 @@ def test_truncating_keeps_the_rows_up_to_the_step(run: Run) -> None:
 # ---- many snapshots -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stride", [1, 100])
-def test_thinning_keeps_the_first_the_newest_and_an_even_spread(run: Run, stride: int) -> None:
-    for step in range(0, 300 * stride, stride):
+def test_thinning_keeps_the_first_the_newest_and_an_even_spread(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs.os, "fsync", lambda _: None)
+    for step in range(0, 2000, 10):
         run.save("vae", step, {"step": step})
         steps = run.snapshots()
         assert steps[0] == 0
         assert steps[-1] == step
         assert len(steps) <= KEEP
-    gaps = np.diff(run.snapshots()) / stride
+    gaps = np.diff(run.snapshots())
     assert len(gaps) == KEEP - 1
-    assert gaps.max() <= 4 * (300 / KEEP)
+    assert gaps[:-1].max() <= 2.5 * gaps[:-1].min()
 
 
 def test_snapshots_that_are_set_aside_are_renamed_not_deleted(run: Run) -> None:

@@ -213,12 +213,12 @@ def test_a_full_timeline_stops_no_training_and_burns_no_processor(driver: Any, p
     while len(plan.get("frames", ())) < 32:
         time.sleep(0.01)
     time.sleep(0.3)
-    assert cpu_share(1.0) < 0.02
+    assert cpu_share(0.6) < 0.02
     driver.post(m.Train(per_second=20.0))  # slow motion must not spin either
     time.sleep(0.3)
     step = driver.session.step
-    assert cpu_share(1.0) < 0.1
-    assert driver.session.step - step >= 10
+    assert cpu_share(0.8) < 0.1
+    assert driver.session.step - step >= 8
     driver.post(m.Train())
     time.sleep(0.3)
     step = driver.session.step
@@ -246,12 +246,12 @@ def test_an_idle_engine_rests_and_redraws_nothing(driver: Any, plan: dict[str, A
     driver.ask(1, "still")
     driver.until(m.Picture)
     driver.settle()
-    assert cpu_share(1.5) < 0.01
+    assert cpu_share(1.0) < 0.01
     assert len(plan["asked"]) == 1
 
 
 def test_an_engine_with_nothing_open_rests_too(driver: Any) -> None:
-    assert cpu_share(1.0) < 0.01
+    assert cpu_share(0.5) < 0.01
 
 
 def test_what_is_shown_follows_the_weights_and_comes_to_rest_with_them(driver: Any, plan: dict[str, Any]) -> None:
@@ -286,10 +286,10 @@ def test_redraws_take_a_bounded_share_of_training(driver: Any, plan: dict[str, A
     driver.until(m.Status, lambda s: s.state == "training")
     time.sleep(0.5)
     before, step, begun = len(plan["asked"]), driver.session.step, time.perf_counter()
-    time.sleep(2.0)
+    time.sleep(1.5)
     spent = 0.03 * (len(plan["asked"]) - before) / (time.perf_counter() - begun)
     assert 0.05 < spent < 0.3  # a fifth of the time, whatever their number
-    assert driver.session.step - step > 400
+    assert driver.session.step - step > 250
     driver.drain()
     assert len({p.slot for p in driver.all(m.Picture) if p.step > step}) == 6
 

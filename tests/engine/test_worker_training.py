@@ -234,7 +234,7 @@ def test_what_is_not_finite_stops_training_and_is_never_saved(
     assert driver.until(m.Failure).where == "save"
     driver.ask(1, "still")
     assert "not finite" in driver.until(m.Failure).reason
-    assert Run(folder).snapshots() == (0, 10)
+    assert Run(folder).snapshots()[-1] == 10
     plan.clear()
     driver.post(m.LoadSnapshot(10))
     assert driver.until(m.Opened).step == 10
@@ -242,7 +242,7 @@ def test_what_is_not_finite_stops_training_and_is_never_saved(
     driver.settle()
     assert driver.session.step == 15
     assert driver.session.finite()
-    assert Run(folder).snapshots() == (0, 10, 15)
+    assert Run(folder).snapshots()[-1] == 15
     steps, _ = Run(folder).metrics()["loss"]
     assert steps.tolist() == list(range(1, 16))  # the rows of the spoilt steps are gone
 
@@ -255,6 +255,7 @@ def test_spoilt_weights_are_not_saved_at_the_end_either(
     plan["seconds"] = 0.03  # so that the end comes before the metrics of the bad step are read
     driver.post(m.AutosaveTo(str(tmp_path / "run")), m.Train(3))
     driver.settle()
+    assert Run(tmp_path / "run").snapshots() == (0, 3)
     plan["poison"] = True
     step = driver.session.step
     driver.post(m.Train())
@@ -357,7 +358,7 @@ def test_training_is_saved_while_it_goes_on_and_when_it_stops(driver: Any, tmp_p
     driver.post(m.Pause())
     driver.settle()
     run = Run(tmp_path / "run")
-    assert len(run.snapshots()) >= 4
+    assert len(run.snapshots()) >= 3
     assert run.snapshots()[-1] == driver.session.step
     assert run.metrics()["loss"][0].tolist() == list(range(1, driver.session.step + 1))
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["steps"] == driver.session.step
@@ -437,27 +438,6 @@ def test_the_folder_of_one_study_is_not_used_for_the_next(driver: Any, tmp_path:
     driver.settle()
     assert Run(tmp_path / "run").snapshots() == (0, 3)
     assert failures(driver) == []
-
-
-# ---- the engine's own measurements --------------------------------------------------------------------------------
-
-
-def test_hints_come_with_the_study_and_follow_training(driver: Any) -> None:
-    driver.open()
-    assert driver.until(m.Hints).hints["z"].order == (0, 1)
-    driver.post(m.Train(3))
-    driver.until(m.Hints)
-
-
-def test_hints_that_fail_are_told_once_and_stop_nothing(driver: Any, plan: dict[str, Any]) -> None:
-    plan["hints"] = RuntimeError("no hints")
-    driver.open()
-    driver.post(m.Train(5))
-    driver.settle()
-    driver.post(m.Train(5))
-    driver.settle()
-    assert [f.reason for f in failures(driver)] == ["RuntimeError: no hints"]
-    assert driver.session.step == 10
 
 
 def test_a_fault_of_the_engines_own_leaves_it_alive(

@@ -65,7 +65,7 @@ def line(failure: object) -> str:
 def memory_at_home(rig: Rig, robot: Robot) -> int:
     """Resident bytes with the same small study open and trained a little, so that two readings can be compared."""
     robot.close_all()
-    rig.window.reset_layout()
+    rig.window.layouts.reset()
     assert rig.open(*HOME), (robot.last, rig.watch.complaints)
     rig.window.bench.train(20)
     rig.hand.wait(lambda: rig.window.bench.step >= 20, 60.0)
