@@ -9,6 +9,8 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from widgets.theme import theme
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -21,15 +23,26 @@ class Entry:
 
 
 def matches(query: str, text: str) -> int | None:
-    """How well the letters of ``query`` are found in order in ``text`` (less is better), or None if they are not."""
-    text, place, score = text.lower(), 0, 0
-    for letter in query.lower().replace(" ", ""):
-        found = text.find(letter, place)
-        if found < 0:
-            return None
-        score += found - place
-        place = found + 1
-    return score
+    """How well the letters of ``query`` are found in order in ``text`` (less is better), or None if they are not.
+
+    Letters that stand together count for most, then a beginning at the beginning of a word, then an early one.
+    """
+    letters, text = query.lower().replace(" ", ""), text.lower()
+    if not letters:
+        return 0
+    best: int | None = None
+    for start in (i for i, letter in enumerate(text) if letter == letters[0]):
+        place, gaps = start + 1, 0
+        for letter in letters[1:]:
+            found = text.find(letter, place)
+            if found < 0:
+                return best  # further right there is less still
+            gaps += found - place
+            place = found + 1
+        inside = start > 0 and text[start - 1].isalnum()
+        score = 100 * gaps + 50 * inside + min(start, 49)
+        best = score if best is None else min(best, score)
+    return best
 
 
 class CommandPalette(QDialog):
@@ -39,6 +52,9 @@ class CommandPalette(QDialog):
         super().__init__(parent, Qt.WindowType.Popup)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setAccessibleName("Command palette")
+        self.setObjectName("commandPalette")
+        c = theme.colours
+        self.setStyleSheet(f"#commandPalette {{ background: {c.raised}; border: 1px solid {c.line}; }}")
         self._entries = entries
         self.field = QLineEdit()
         self.field.setPlaceholderText("Type a command or the name of a study")

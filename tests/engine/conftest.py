@@ -211,6 +211,18 @@ class Driver:
         return self.engine._desk.session
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Torch computes on one thread: the nets are tiny, and where cores are shared its threads wait for each other."""
+    torch: Any = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    if torch is not None:
+        torch.set_num_threads(1)
+    yield
+    if torch is not None:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture
 def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
     """Makes a package of study files: name -> text; its own name comes back. Gone after the test."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,16 +45,12 @@ def built(study: Any, key: str = "", seed: int = 3) -> Session:
     return Session.build(key, study, study.tiny, seed, CPU, source)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """And a warm torch: what it imports at its first step draws from Python's generator, once."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+@pytest.fixture(scope="module", autouse=True)
+def _warm_torch() -> None:
+    """What torch imports at its first step draws from Python's generator, once."""
     weight = torch.ones(1, requires_grad=True)
     weight.sum().backward()
     torch.optim.Adam([weight]).step()
-    yield
-    torch.set_num_threads(before)
 
 
 def test_private_random_numbers_start_from_the_seed_and_leave_no_trace() -> None:

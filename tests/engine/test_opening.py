@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -68,17 +69,25 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
     return len(a) == len(b) and all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-@pytest.fixture
-def saved(open_it: Any, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def template(registry: Registry, options: Any, sources: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of 12 steps with snapshots at 0, 6 and 12."""
-    session = open_it(study="vae", knobs=TINY, seed=4)
-    session.start_run(tmp_path / "run")
-    train(session, 6)
-    session.save()
-    train(session, 6)
-    session.save()
+    torch.set_num_threads(1)
+    order = m.Open(1, "vae", knobs=TINY, seed=4, device="cpu")
+    session = build(registry, order, options, sources=sources)
+    session.start_run(tmp_path_factory.mktemp("template") / "run")
+    for _ in range(2):
+        train(session, 6)
+        session.save()
+    assert session.run is not None
     session.run.close()
-    return tmp_path / "run"
+    return session.run.folder
+
+
+@pytest.fixture
+def saved(template: Path, tmp_path: Path) -> Path:
+    """A copy of the template to do with as one likes."""
+    return Path(shutil.copytree(template, tmp_path / "run"))
 
 
 # ---- afresh -------------------------------------------------------------------------------------------------------

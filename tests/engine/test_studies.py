@@ -38,14 +38,6 @@ def declared(key: str) -> Declaration:
     return STUDIES[key].declaration(key)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def built(key: str, seed: int = 1, **knobs: Any) -> Session:
     study = STUDIES[key]
     source = data.load("digits") if study.data is not None else None
