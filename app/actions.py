@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMenu, QMessageBox
 
 from app.commands import Command, Commands
 from app.palette import CommandPalette, Entry
 from engine import messages as m
+from engine.messages import RunInfo
 from widgets.theme import theme
 
 if TYPE_CHECKING:
@@ -62,6 +65,11 @@ def make_commands(window: MainWindow) -> Commands:
         if dock is not None:
             dock.view.fit()
 
+    def reset_knobs() -> None:
+        bench.undo.beginMacro("change of all knobs")
+        window.knobs.reset_all()
+        bench.undo.endMacro()
+
     def reset_layout() -> None:
         commands.actions["stage-only"].setChecked(False)
         window.layouts.reset()
@@ -86,7 +94,7 @@ def make_commands(window: MainWindow) -> Commands:
                 why_not=lambda: "" if bench.undo.canRedo() else "Nothing was undone."),
         Command("reset-probe", "Reset probe", "Edit", window.controls.reset_all, "R", "arrow-counter-clockwise",
                 "Puts the controls of the active probe back.", why_not=no_study),
-        Command("reset-knobs", "Reset knobs", "Edit", window.knobs.reset_all, "", why_not=no_study),
+        Command("reset-knobs", "Reset knobs", "Edit", reset_knobs, "", why_not=no_study),
         Command("train", "Train", "Train", toggle, "Space", "play", "Trains until you pause.", why_not=cannot_train),
         Command("step", "Step", "Train", lambda: bench.train(1), ".", "skip-forward", "Takes one training step.",
                 why_not=cannot_train),
@@ -124,6 +132,7 @@ def _fill_menus(window: MainWindow, commands: Commands) -> None:
     menus: dict[str, QMenu] = {name: bar.addMenu(name) for name in MENUS}
     for key, command in commands.table.items():
         menus[command.menu].addAction(commands.actions[key])
+    menus["File"].insertMenu(commands.actions["save"], window.recent)
     docks = menus["View"].addMenu("Docks")
     for dock in window.docks.values():
         docks.addAction(dock.toggleViewAction())
@@ -135,6 +144,16 @@ def _fill_menus(window: MainWindow, commands: Commands) -> None:
             probes.addAction(dock.toggleViewAction())
 
     probes.aboutToShow.connect(list_probes)
+
+
+def list_recent(menu: QMenu, runs: Sequence[RunInfo], choose: Callable[[str], object]) -> None:
+    """Fills the menu of recent runs, newest first."""
+    menu.clear()
+    menu.setEnabled(bool(runs))
+    for run in runs:
+        action = menu.addAction(f"{run.title} · {run.data} · step {run.step:,}")
+        action.setToolTip(run.path)
+        action.triggered.connect(lambda _=False, path=run.path: choose(path))
 
 
 def on_view(window: MainWindow, what: str) -> None:
@@ -156,7 +175,7 @@ def show_palette(window: MainWindow) -> None:
         if c.id != "palette"
     ]
     entries += [
-        Entry(study.title, "study", lambda key=key: window.bench.open_study(key))  # type: ignore[misc]
+        Entry(study.title, "study", lambda key=key: window.choose_study(key))  # type: ignore[misc]
         for key, study in window.bench.studies.items()
         if not study.error
     ]
@@ -190,4 +209,5 @@ def _box(window: MainWindow, title: str, text: str) -> None:
     box.setWindowTitle(title)
     box.setText(text)
     box.setModal(False)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.show()

@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QMenu, QProgressBar, QSizePolicy, QToolBar, QToolButton, QWidget
 
 from app.commands import Commands
-from engine.messages import RunInfo
 from engine.study import Declaration
 from widgets.theme import icon, refresh_style, tabular, theme
 
@@ -74,8 +73,6 @@ class TrainBar(QToolBar):
         self.addWidget(keys)
         self._help: Callable[[], object] | None = None
         self.help.clicked.connect(self._helped)
-        self.recent = QMenu("Recent runs", self)
-        self.recent.setEnabled(False)
         theme.changed.connect(self._icons)
         self._icons()
 
@@ -108,14 +105,6 @@ class TrainBar(QToolBar):
                 family = study.family
                 menu.addSection(family)
             menu.addAction(study.title).triggered.connect(lambda _=False, key=study.key: choose(key))
-
-    def set_recent(self, runs: tuple[RunInfo, ...], choose: Callable[[str], object]) -> None:
-        self.recent.clear()
-        self.recent.setEnabled(bool(runs))
-        for run in runs:
-            action = self.recent.addAction(f"{run.title} · {run.data} · step {run.step:,}")
-            action.setToolTip(run.path)
-            action.triggered.connect(lambda _=False, path=run.path: choose(path))
 
     def show_opening(self, what: str) -> None:
         self.clear_trouble()

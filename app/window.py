@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QMenu, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
-from app.actions import make_commands
+from app.actions import list_recent, make_commands
 from app.bridge import Bridge
 from app.layouts import Layouts
 from app.panels.catalogue import CataloguePanel
@@ -84,6 +84,8 @@ class MainWindow(DockWindow):
         self.status = StatusBar(self)
         self.setStatusBar(self.status)
         self.layouts = Layouts(self, self.stage, self.docks, self.settings)
+        self.recent = QMenu("Recent runs", self)
+        self.recent.setEnabled(False)
         self.commands = make_commands(self)
         self.toolbar = TrainBar(self.commands, self)
         self.addToolBar(self.toolbar)
@@ -115,7 +117,7 @@ class MainWindow(DockWindow):
         bench.training_changed.connect(self._on_training)
         bench.leaving.connect(self.knobs.flush)
         bench.leaving.connect(self.controls.flush)
-        self.catalogue.chosen.connect(lambda key: bench.open_study(key))
+        self.catalogue.chosen.connect(self.choose_study)
         self.knobs.knob_moved.connect(bench.move_knob)
         self.knobs.knob_settled.connect(bench.settle_knob)
         self.knobs.rebuild_requested.connect(lambda _: bench.rebuild())
@@ -147,7 +149,7 @@ class MainWindow(DockWindow):
     def _on_catalogue(self, report: m.Catalogue) -> None:
         self.catalogue.set_studies(report.studies)
         self.data.set_options(report.data)
-        self.toolbar.set_studies(report.studies, self.bench.open_study)
+        self.toolbar.set_studies(report.studies, self.choose_study)
         self.commands.refresh()
 
     def _on_opening(self, what: str) -> None:
@@ -235,11 +237,11 @@ class MainWindow(DockWindow):
             m.RunInfo(r.path, r.study, r.data, r.step, r.when, titles.get(r.study, r.study)) for r in runs.runs
         )
         self.welcome.set_recent(named)
-        self.toolbar.set_recent(named, self.bench.open_run)
+        list_recent(self.recent, named, self.bench.open_run)
 
     def _on_failure(self, failure: m.Failure) -> None:
         line = f"{failure.title}: {failure.reason}" + (f" {failure.advice}" if failure.advice else "")
-        self.log.add(line, "error", failure.detail if "fault of the study" in failure.advice else "")
+        self.log.add(line, "error", failure.detail if failure.fault else "")
         self.status.show_log(self._notices, self.log.count)
         if failure.slot in self.stage.docks:
             return
@@ -280,6 +282,13 @@ class MainWindow(DockWindow):
         if not self.bench.dragging or not self.controls.isAncestorOf(self.focusWidget() or self):
             self.controls.set_control_value(name, value)
 
+    def choose_study(self, key: str) -> None:
+        """Opens a study; the one that is open is only shown, so that a click too many costs nothing."""
+        if self.bench.study is not None and self.bench.study.key == key:
+            self.pages.setCurrentWidget(self.stage)
+        else:
+            self.bench.open_study(key)
+
     def open_first(self, study: str) -> None:
         """Opens ``study`` unless something is open already."""
         if self.bench.study is None:
@@ -293,6 +302,9 @@ class MainWindow(DockWindow):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Single keys, when nothing that takes text or has its own use for them has the keyboard."""
+        if event.isAutoRepeat():  # a held Space would train and pause in turn
+            super().keyPressEvent(event)
+            return
         text = " ".join(event.text().split()) or ("Space" if event.key() == Qt.Key.Key_Space else "")
         if event.modifiers() & ~Qt.KeyboardModifier.ShiftModifier & ~Qt.KeyboardModifier.KeypadModifier:
             text = ""
