@@ -62,7 +62,8 @@ class Card(QWidget):
         words.setProperty("role", "quiet")
         for label in (head, words):
             label.setWordWrap(True)
-        words.setAlignment(Qt.AlignmentFlag.AlignTop)
+            label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        head.setFixedHeight(2 * head.fontMetrics().lineSpacing() + 8)  # two lines, so that the sentences start level
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(8)

@@ -180,8 +180,8 @@ class MainWindow(DockWindow):
         self.stage.set_study(study.key, study.probes)
         if not same:
             self.layouts.restore_stage()
-            if self._starter is not None:
-                self.stage.raise_named(self._starter.probe)
+        if self._starter is not None:
+            self.stage.raise_named(self._starter.probe)
         self._starter = None
         self.notice(
             f"{study.title}: {opened.parameters:,} parameters on {opened.device}, data {opened.data or 'its own'}, "

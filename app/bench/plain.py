@@ -5,7 +5,6 @@ The one file of the application that imports torch: a benchmark's peer must not 
 
 from __future__ import annotations
 
-import os
 import time
 from functools import partial
 
@@ -30,7 +29,7 @@ class BareLoop:
     """A study stepped in a plain loop: its own ``train_step`` on its own batches, no metrics read, no probes."""
 
     def __init__(self, study: str, data_key: str) -> None:
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(max(1, cores() - 1))  # as the engine does
         kind = registry.find().studies[study]
         device = torch.device("cpu")
         self._study = kind()
@@ -78,7 +77,7 @@ class _Reference(nn.Module):
 
 def reference_elbo(data_key: str, steps: int) -> tuple[float, float]:
     """Trains the reference on a 28 x 28 data set; its ELBO over the whole held-out part and the seconds of training."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(max(1, cores() - 1))  # as the engine does
     torch.manual_seed(0)
     source = data.load(data_key)
     train = torch.from_numpy(source.train.images).permute(0, 3, 1, 2).float() / 255

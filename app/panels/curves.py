@@ -55,6 +55,7 @@ class CurvesPanel(QWidget):
         self._runs: list[str] = []
         self._count = 0
         self._study: Declaration | None = None
+        self._about = ("", "")
         self._others: list[str] = []
         self._seen: set[tuple[str, str]] = set()
 
@@ -62,8 +63,9 @@ class CurvesPanel(QWidget):
         """A new run on top of the earlier ones of the same study, with the curves that it already has."""
         self._make()
         assert self.main is not None
-        if self._study is None or self._study.key != opened.study.key:
+        if (opened.study.key, opened.data) != self._about:  # on other data the figures cannot be compared
             self._forget_all()
+        self._about = (opened.study.key, opened.data)
         self._study = opened.study
         if not (self._runs and self._is_empty(self._runs[-1])):
             self._count += 1

@@ -200,7 +200,10 @@ class Tour:
             return False
         item: QTreeWidgetItem = items[0]
         tree.scrollToItem(item)
+        there = self.bench.study is not None and self.bench.study.key == study.key
         self.hand.click(tree.viewport(), tree.visualItemRect(item).center())
+        if there:  # the click only shows it
+            self.hand.click(self.window.toolbar.restart)
         return self.opened()
 
     def opened(self) -> bool:

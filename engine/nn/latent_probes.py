@@ -18,7 +18,7 @@ from engine.payloads import Bars, Frames, ImageGrid, LatentMap
 from engine.probes import Choice, Hint, Item, Latent, Number, Seed, Steps, probe
 
 MAP_POINTS = 2000
-HINT_ITEMS = 1000
+HINT_ITEMS = 500
 ENCODE_BATCH = 500
 BY_ACTIVITY = Choice(("most active first", "as numbered"), text="The order of the bars.")
 
@@ -153,7 +153,7 @@ class LatentProbes:
         reach=Number(3.0, 0.5, 6.0, text="How far each dimension is moved, in its own standard deviations."),
     )
     def traversal(self, z: tuple[float, ...], dimensions: int, steps: int, reach: float) -> ImageGrid:
-        """Each row moves one dimension of the code and leaves the others where the sliders are."""
+        """Each row moves one dimension of the code by so many of its standard deviations; the others stay put."""
         hint = self.hints()["z"]
         order = hint.order[: min(dimensions, len(z))]
         span = torch.linspace(-reach, reach, steps)
@@ -165,7 +165,7 @@ class LatentProbes:
             pictures(self.decode_images(grid)),
             columns=steps,
             rows=tuple(f"z{d + 1}" for d in order),
-            heads=tuple(f"{v:+.1f}σ" for v in span.tolist()),
+            heads=tuple(f"{v:+.1f}" if abs(v) > 0.05 else "0" for v in span.tolist()),
         )
 
     @probe(
