@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from engine import data, registry
 from engine.data.tensors import ImageTensors
+from engine.machine import cores
 from engine.params import with_values
 
 BATCH, LATENT, WIDTH, HIDDEN, RATE = 128, 16, 32, 256, 1e-3

@@ -17,7 +17,7 @@ HINTS_EVERY = 2.0
 EVALUATE_EVERY = 10.0
 EVALUATE_ITEMS = 2000
 SHARE = 60.0
-"""While training, each measurement waits this many times its own cost: together they take at most a 30th of the time."""
+"""While training, each measurement waits this many times its own cost: together at most a 30th of the time."""
 
 
 class Measurements:
