@@ -127,6 +127,7 @@ def parser() -> argparse.ArgumentParser:
     tour.add_argument("--out", required=True, metavar="DIR", help="where the pictures go")
     tour.add_argument("--size", type=_size, default=None, metavar="WxH", help="of the window")
     tour.add_argument("--theme", choices=("dark", "light"), default=None)
+    tour.add_argument("--screenshot", default="", metavar="PNG", help="copies the README's picture there")
     tour.add_argument("--seconds", type=_seconds, default=8.0, metavar="S", help="of training in each study")
 
     bench = word("bench", "measures: figure, unit, machine, ratio to its peer in the same run", _bench)
@@ -203,7 +204,8 @@ def _starters(args: argparse.Namespace) -> int:
 def _tour(args: argparse.Namespace) -> int:
     from app.tour import run_tour
 
-    return run_tour(Path(args.out), args.size, args.theme, args.seconds)
+    screenshot = Path(args.screenshot) if args.screenshot else None
+    return run_tour(Path(args.out), args.size, args.theme, args.seconds, screenshot)
 
 
 def _bench(args: argparse.Namespace) -> int:

@@ -163,7 +163,7 @@ def test_a_traversal_moves_the_most_active_dimensions_one_by_one(session: Sessio
     z = (0.1, 0.2, 0.3, 0.4, 0.5)
     grid = ask(session, "traversal", z=z, dimensions=2, steps=3, reach=2.0)
     assert grid.rows == tuple(f"z{d + 1}" for d in hint.order[:2])
-    assert grid.heads == ("-2.0σ", "+0.0σ", "+2.0σ")
+    assert grid.heads == ("-2.0", "0", "+2.0")
     codes = np.repeat(np.array([z]), 6, 0)
     for row, d in enumerate(hint.order[:2]):
         codes[3 * row : 3 * row + 3, d] = hint.mean[d] + np.array([-2.0, 0.0, 2.0]) * hint.spread[d]

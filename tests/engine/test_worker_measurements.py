@@ -69,7 +69,7 @@ def test_hints_take_a_bounded_share_of_training(
     time.sleep(1.5)
     driver.post(m.Pause())
     driver.settle()
-    assert 0.02 <= spent[0] <= 0.08  # a 60th of the time is 0.03 s; at the beginning and the end once each
+    assert 0.02 <= spent[0] <= 0.08  # once at the beginning, once at the end and hardly more
 
 
 def test_held_out_figures_are_taken_while_training_a_batch_between_two_quanta(
