@@ -33,7 +33,7 @@ class Bridge(QObject):
         self._handlers: dict[type[Report], list[Callable[[Any], None]]] = {}
         self._reports: deque[Report] = deque()
         self._stopped = False
-        self._engine = Engine(self._wake, threads)
+        self._engine = Engine(self._wake, threads, warm=True)
         self._woken.connect(self._drain, Qt.ConnectionType.QueuedConnection)
 
     @property

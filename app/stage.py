@@ -47,7 +47,10 @@ class ProbeDock(Dock):
 
     def show_picture(self, picture: m.Picture) -> bool:
         """Shows an answer unless a newer one is on screen; whether it did."""
-        if picture.seq < self._shown or picture.payload is None:
+        if picture.seq < self._shown:
+            return False
+        if picture.payload is None:  # a timeline that ended early
+            self.view.set_idle()
             return False
         self._shown = picture.seq
         self.view.show_payload(picture.payload, picture.step)

@@ -240,13 +240,14 @@ class Tour:
 
     def drag_slider(self, seconds: float, rows: int = 1) -> None:
         """Drags the uppermost sliders of the active probe to and fro."""
-        sliders = [s for s in self.window.controls.findChildren(ValueSlider) if s.visibleRegion().boundingRect()]
-        for slider in sorted(sliders, key=lambda s: s.mapTo(self.window, QPoint(0, 0)).y())[:rows]:
-            track = slider.track_rect().toRect()
-            middle, far = track.center(), QPoint(track.left() + track.width() * 4 // 5, track.center().y())
-            near = QPoint(track.left() + track.width() // 4, track.center().y())
+        found = [s for s in self.window.controls.findChildren(ValueSlider) if not s.visibleRegion().isEmpty()]
+        for slider in sorted(found, key=lambda s: s.mapTo(self.window, QPoint(0, 0)).y())[:rows]:
+            before, track = slider.value(), slider.track_rect().toRect()
+            near, middle, far = (QPoint(track.left() + track.width() * i // 8, track.center().y()) for i in (2, 4, 6))
             moves = max(4, round(seconds / rows / 0.016 / 3))
             self.hand.drag(slider, line(middle, far, moves) + line(far, near, moves) + line(near, far, moves))
+            if slider.value() == before:
+                self.watch.complain(f"dragging {slider.accessibleName()} moved nothing")
 
     def run_command(self, text: str) -> None:
         """By the palette: Ctrl+K, the words, Enter."""

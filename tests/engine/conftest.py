@@ -148,6 +148,7 @@ class Driver:
         self.wakes = 0
         self.engine = Engine(self._wake, threads=1, package=package)
         self.reports: list[m.Report] = []
+        self._read = 0
         self.engine.start()
 
     def _wake(self) -> None:
@@ -164,16 +165,18 @@ class Driver:
     def drain(self) -> list[m.Report]:
         fresh = self.engine.outbox.drain()
         self.reports += fresh
+        self._read = len(self.reports)
         return fresh
 
     def until(self, kind: type[R], wanted: Callable[[R], bool] = lambda r: True, seconds: float = 10.0) -> R:
-        """The first report of ``kind`` from now on that is ``wanted``."""
+        """The first report of ``kind`` that is ``wanted``, after the one that was found last."""
         end = time.monotonic() + seconds
         while True:
-            for i, report in enumerate(fresh := self.engine.outbox.drain()):
-                self.reports.append(report)
+            self.reports += self.engine.outbox.drain()
+            while self._read < len(self.reports):
+                report = self.reports[self._read]
+                self._read += 1
                 if isinstance(report, kind) and wanted(report):
-                    self.reports += fresh[i + 1 :]
                     return report
             left = end - time.monotonic()
             if left <= 0:
