@@ -11,12 +11,13 @@ VIRTUAL := $(PY) .ci/screen.py virtual
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint soak bench starters tour setup clean
+.PHONY: help run test lint soak bench starters tour screenshot setup clean
 
 help:
 	@echo "make run       opens the window (without a display: runs the recorded tour)"
 	@echo "make test      checks style, types and imports, then runs the tests"
 	@echo "make tour      drives the window through every study and saves pictures in out/tour"
+	@echo "make screenshot  a longer tour that renews the README's picture"
 	@echo "make starters  trains the snapshots that the welcome page opens"
 	@echo "make bench     measures: slider to picture, ticks, steps per second, redraws"
 	@echo "make soak      ten minutes of random clicking while training"
@@ -50,6 +51,9 @@ starters: setup
 
 tour: setup
 	@$(VIRTUAL) $(PY) main.py tour --out out/tour $(ARGS)
+
+screenshot: setup
+	@$(VIRTUAL) $(PY) main.py tour --out out/tour --seconds 20 --screenshot resources/screenshot.png $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache out

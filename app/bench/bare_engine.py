@@ -24,7 +24,11 @@ class BareEngine:
     def __enter__(self) -> BareEngine:
         self._engine.start()
         self.post(self._order)
-        self.until(m.Opened)
+        try:
+            self.until(m.Opened)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,9 +12,9 @@ from engine.payloads import Payload
 from engine.probes import ProbeSpec
 from engine.worker.desk import Desk
 
-REDRAW_SHARE = 5.0
+REDRAW_SHARE = 20.0
 """While training, a redraw waits this many times its own cost times the number of probes that redraw themselves: all
-of them together take at most a fifth of the time."""
+of them together take at most a twentieth of the time."""
 
 
 @dataclass

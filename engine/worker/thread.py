@@ -108,6 +108,8 @@ class Engine(threading.Thread):
             where, title = TITLES.get(type(order), ("engine", "The order could not be carried out"))
             self._desk.guard(lambda order=order: self._obey(order), where, title)  # type: ignore[misc]
         for ask, came in self.inbox.take_asks():
+            if ask.phase == "drag":
+                self._trainer.hand_moves()
             begin = lambda ask=ask, came=came: self._slots.begin(ask, came)  # noqa: E731
             self._desk.guard(begin, "probe", "The probe cannot be asked", ask.slot, ask.seq)
         self._warm()

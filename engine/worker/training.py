@@ -11,6 +11,13 @@ from engine.worker.records import Records
 
 QUANTUM = 0.012
 """Seconds of training between two looks at the inbox; at least one step, and a waiting ask ends it early."""
+LONG_STEP = 0.012
+"""Steps that take longer than this many seconds wait while the hand drags: a picture that had to wait for one would
+come too late for the eye."""
+HAND_RESTS = 0.06
+"""Seconds after the last drag ask until training goes on."""
+HELD_AT_MOST = 1.5
+"""Seconds for which a dragging hand holds training up; then one step is taken, so that it never stands still."""
 
 
 class Trainer:
@@ -25,6 +32,13 @@ class Trainer:
         self.changes = 0
         self._pause_between = 0.0
         self._next_at = 0.0
+        self._hand_at = float("-inf")
+        self._stepped_at = float("-inf")
+        self._step_seconds = 0.0
+
+    def hand_moves(self) -> None:
+        """A drag ask came: its picture, and the next one's, must not wait for a long step."""
+        self._hand_at = time.perf_counter()
 
     def train(self, order: m.Train) -> None:
         """Begins to train, or changes how; BadValue if that is not possible."""
@@ -54,14 +68,19 @@ class Trainer:
         """Seconds until the next step is due; None while nothing is trained."""
         if not self._desk.training:
             return None
-        return max(0.0, self._next_at - time.perf_counter()) if self._pause_between else 0.0
+        now = time.perf_counter()
+        due = self._next_at if self._pause_between else now
+        if self._step_seconds > LONG_STEP:
+            due = max(due, min(self._hand_at + HAND_RESTS, self._stepped_at + HELD_AT_MOST))
+        return max(0.0, due - now)
 
     def quantum(self) -> None:
         """Some steps, if any is due. A failing one stops this training and says why."""
         if self.wait() != 0.0:
             return
         session, inbox = self._desk.need_session(), self._desk.inbox
-        end = time.perf_counter() + QUANTUM
+        begun, before = time.perf_counter(), self.steps
+        end = begun + QUANTUM
         last = self.target if self.target is not None else -1
         try:
             while True:
@@ -74,6 +93,8 @@ class Trainer:
             self._desk.fail(e, "train", f"Training stopped at step {session.step}")
             self._records.read()  # the metrics of the steps before
             return
+        self._stepped_at = time.perf_counter()
+        self._step_seconds = (self._stepped_at - begun) / (self.steps - before)
         if self._pause_between:
             self._next_at = time.perf_counter() + self._pause_between
         if session.step == last:

@@ -277,7 +277,7 @@ def test_what_is_shown_follows_the_weights_and_comes_to_rest_with_them(driver: A
 
 def test_redraws_take_a_bounded_share_of_training(driver: Any, plan: dict[str, Any]) -> None:
     driver.open()
-    plan.update(still=0.03, seconds=0.001)
+    plan.update(still=0.01, seconds=0.001)
     for i in range(6):
         driver.ask(i, "still", slot=f"slot {i}")
     for _ in range(6):
@@ -286,9 +286,9 @@ def test_redraws_take_a_bounded_share_of_training(driver: Any, plan: dict[str, A
     driver.until(m.Status, lambda s: s.state == "training")
     time.sleep(0.5)
     before, step, begun = len(plan["asked"]), driver.session.step, time.perf_counter()
-    time.sleep(1.5)
-    spent = 0.03 * (len(plan["asked"]) - before) / (time.perf_counter() - begun)
-    assert 0.05 < spent < 0.3  # a fifth of the time, whatever their number
+    time.sleep(2.5)
+    spent = 0.01 * (len(plan["asked"]) - before) / (time.perf_counter() - begun)
+    assert 0.01 < spent < 0.09  # a twentieth of the time, whatever their number
     assert driver.session.step - step > 250
     driver.drain()
     assert len({p.slot for p in driver.all(m.Picture) if p.step > step}) == 6

@@ -16,6 +16,7 @@ import torch
 from engine import messages as m
 from engine.formats import runs
 from engine.formats.runs import Run, read_snapshot
+from engine.worker import training
 
 
 def loss_steps(driver: Any) -> list[int]:
@@ -78,6 +79,31 @@ def test_the_rate_that_is_told_is_the_rate(driver: Any, plan: dict[str, Any]) ->
     driver.settle()
     status = driver.until(m.Status, lambda s: s.load == 0.0)
     assert (status.steps_per_second, status.state) == (0.0, "idle")
+
+
+def test_a_dragging_hand_does_not_wait_for_long_steps_and_training_never_stands_still(
+    driver: Any, plan: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "HELD_AT_MOST", 0.6)
+    driver.open()
+    plan["seconds"] = 0.1
+    driver.post(m.Train())
+    driver.until(m.Metrics)
+    driver.ask(1, "still", phase="drag", value=0.0)  # meets a step under way
+    driver.until(m.Picture)
+    waits, step = [], driver.session.step
+    for seq in range(2, 82):
+        begun = time.perf_counter()
+        driver.ask(seq, "still", phase="drag", value=seq / 100)
+        driver.until(m.Picture, lambda p, seq=seq: p.seq == seq)
+        waits.append(time.perf_counter() - begun)
+        time.sleep(0.016)
+    steps = driver.session.step - step
+    assert sorted(waits)[60] < 0.05  # three of four do not meet a step, each of which takes 0.1 s
+    assert 1 <= steps <= 6  # at least one per 0.6 s held up; without that there would be ten a second
+    step = driver.session.step
+    time.sleep(0.8)
+    assert driver.session.step >= step + 3  # the hand rests: on as before
 
 
 def test_training_needs_something_open(driver: Any) -> None:
