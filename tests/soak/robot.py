@@ -49,7 +49,7 @@ MODIFIERS = (Qt.KeyboardModifier.NoModifier,) * 6 + (
 BLOCKING_MS = 150
 SIZES = ((1280, 800), (900, 600), (1600, 1000), (700, 500), (1900, 1150), (1280, 800))
 MAX_WIDTH, MAX_HIDDEN = 48, 256
-"""Knobs beyond these only make every step slow; they are put back when a rebuild would use them."""
+"""Knobs beyond these only make every step slow; they are put back."""
 
 
 class Robot:
@@ -97,6 +97,7 @@ class Robot:
         self.hand.rest(self.random.choice((0.0, 0.0, 0.01, 0.03, 0.15)))
         if self.random.random() < 0.3:
             self.close_all()
+        self._tame()
         if not self.window.isVisible():
             raise AssertionError(f"the window went away after {self.last}")
 
@@ -284,7 +285,6 @@ class Robot:
         form = self.window.knobs
         buttons = [b for b in form.findChildren(QAbstractButton) if b.isVisible() and "Rebuild" in b.text()]
         if buttons and self.random.random() < 0.6:
-            self._tame()
             self._click(buttons[0], buttons[0].rect().center())
             return "rebuild"
         sliders = [s for s in form.findChildren(ValueSlider) if s.isVisible() and not s.visibleRegion().isEmpty()]

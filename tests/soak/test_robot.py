@@ -46,6 +46,9 @@ def soak(seconds: float, seed: int, settled: float | None) -> Robot:
         robot.stop()
         faults = [f for f in rig.watch.failures if f.fault]
         assert not faults, f"{faults[0].title}: {faults[0].detail}\nafter {robot.last}"
+        assert rig.open(*HOME), (robot.last, rig.watch.complaints)
+        rig.window.bench.train()
+        rig.hand.rest(0.5)
         begun = time.monotonic()
         rig.close()
         closing = time.monotonic() - begun
