@@ -56,12 +56,12 @@ class Rig:
         return self.hand.wait(lambda: self.window.bench.studies, START_SECONDS)
 
     def open(self, study: str, data: str = "") -> bool:
-        """Opens a study and waits until it stands and its first picture is there; whether both came in time."""
+        """Opens a study and waits until it stands and its probes on screen have pictures; whether all came in time."""
         self.window.bench.open_study(study, data)
         if not self.stands():
             return False
-        first = next(iter(self.window.stage.docks.values()), None)
-        return first is None or self.hand.wait(lambda: first.view.payload is not None, 30.0)
+        docks = self.window.stage.docks.values()
+        return self.hand.wait(lambda: all(d.view.payload is not None for d in docks if d.on_screen), 30.0)
 
     def stands(self, seconds: float = 60.0) -> bool:
         """Waits for the study that was asked for last; whether it was built in time."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
-from PySide6.QtGui import QAction, QContextMenuEvent, QDragEnterEvent, QDropEvent, QImage, QWheelEvent
+from PySide6.QtGui import QAction, QContextMenuEvent, QDrag, QDragEnterEvent, QDropEvent, QImage, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -63,7 +63,7 @@ class Robot:
         self.longest = 0.0
         """The longest that the window took for one deed, in seconds, dialogs apart."""
         self.files = self._make_files(rig.folder / "things")
-        self._stuck = -1
+        self._deed = -1
         self._closer = QTimer()
         self._closer.timeout.connect(self._close_blocking)
         self._closer.start(BLOCKING_MS)
@@ -420,14 +420,15 @@ class Robot:
                 widget.reject()
 
     def _close_blocking(self) -> None:
-        """What runs a loop of its own, a dialog or a button's menu, would keep the robot for good."""
+        """What runs a loop of its own (a dialog, a button's menu, a dragged text) would keep the robot for good."""
         modal, popup = QApplication.activeModalWidget(), QApplication.activePopupWidget()
         if isinstance(modal, QDialog):
             modal.reject()
-        if popup is not None and self._stuck == sum(self.done.values()):
-            popup.close()
-        else:
-            self._stuck = sum(self.done.values()) if popup is not None else -1
+        if self._deed == sum(self.done.values()):  # the same deed as at the last look
+            if popup is not None:
+                popup.close()
+            QDrag.cancel()
+        self._deed = sum(self.done.values())
 
     def _make_files(self, folder: Path) -> list[Path]:
         """Things to drop: good and bad."""
