@@ -81,6 +81,7 @@ class Theme(QObject):
         self.mode = "light" if mode == "light" else "dark"
         app = QApplication.instance()
         if isinstance(app, QApplication):
+            app.setStyleSheet("")  # else every widget is polished twice, once for the palette with the old sheet
             app.setPalette(self.palette())
             app.setStyleSheet(self.style_sheet())
         _icon.cache_clear()

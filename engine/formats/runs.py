@@ -289,7 +289,7 @@ class Run:
             write_atomic(path, "".join(",".join(line) + "\n" for line in [columns, *kept]).encode())
 
     def metrics(self) -> Points:
-        """The curves; columns ``name/0``, ``name/1`` ... become one metric that is a vector."""
+        """The curves, steps ascending; columns ``name/0``, ``name/1`` ... become one metric that is a vector."""
         columns, rows = _read_csv(self.folder / "metrics.csv")
         if not rows:
             return {}
@@ -302,10 +302,10 @@ class Run:
                 vectors.setdefault(stem, []).append(i)
                 continue
             there = np.isfinite(table[:, i])
-            out[name] = (table[there, 0].astype(np.int64), table[there, i])
+            out[name] = _ascending(table[there, 0], table[there, i])
         for stem, places in vectors.items():
             there = np.isfinite(table[:, places]).all(1)
-            out[stem] = (table[there, 0].astype(np.int64), table[np.ix_(there, places)])
+            out[stem] = _ascending(table[there, 0], table[np.ix_(there, places)])
         return out
 
     # log and summary
@@ -316,6 +316,15 @@ class Run:
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         write_json(self.folder / "summary.json", summary)
+
+
+def _ascending(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (N,) in order and each once, the value written last standing: the held-out part is measured again at a
+    step that is opened, evaluated whole or gone back to."""
+    whole = steps.astype(np.int64)
+    kept = np.unique(whole[::-1], return_index=True)[1]
+    last = len(whole) - 1 - kept
+    return whole[last], values[last]
 
 
 def recent(root: Path, limit: int = 20) -> tuple[RunInfo, ...]:

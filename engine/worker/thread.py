@@ -85,12 +85,13 @@ class Engine(threading.Thread):
         import torch
 
         from engine import registry
-        from engine.machine import cores
+        from engine.machine import cores, keep_memory
 
         # All cores but one, which is the window's. With a thread on every core, each of torch's many short parallel
         # sections waits, spinning, for whichever thread something else has displaced: on two cores a VAE on 28 x 28
         # pictures made 24 steps/s while nothing else ran and 2 to 5 beside one busy process; one thread makes 12 to 15.
         torch.set_num_threads(self._threads or max(1, cores() - 1))
+        keep_memory()
         torch.ones(8, 8).mm(torch.ones(8, 8))
         self._registry = registry.find(self._package)
         for key, error in self._registry.errors.items():
@@ -245,6 +246,7 @@ class Engine(threading.Thread):
     # ---- the end ----
 
     def _close_session(self) -> None:
+        was = self._desk.session is not None
         self._slots.clear()
         self._measurements.clear()
         self._desk.training = False
@@ -252,6 +254,10 @@ class Engine(threading.Thread):
         self._desk.session = None
         self._trainer.target = None
         self._desk.fine()
+        if was:
+            from engine.machine import give_back  # imports torch
+
+            give_back()
 
     def _shut_down(self) -> None:
         self._fetch.close()

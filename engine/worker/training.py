@@ -16,8 +16,11 @@ LONG_STEP = 0.012
 come too late for the eye."""
 HAND_RESTS = 0.06
 """Seconds after the last drag ask until training goes on."""
-HELD_AT_MOST = 1.5
-"""Seconds for which a dragging hand holds training up; then one step is taken, so that it never stands still."""
+HELD_STEPS = 40.0
+"""A dragging hand holds training up for this many times a step's own seconds, then one step is taken, so that training
+never stands still: only one move in forty meets a step."""
+HELD_AT_MOST = 4.0
+"""Seconds for which it does so at most, however long a step is."""
 
 
 class Trainer:
@@ -71,7 +74,8 @@ class Trainer:
         now = time.perf_counter()
         due = self._next_at if self._pause_between else now
         if self._step_seconds > LONG_STEP:
-            due = max(due, min(self._hand_at + HAND_RESTS, self._stepped_at + HELD_AT_MOST))
+            held = min(HELD_AT_MOST, HELD_STEPS * self._step_seconds)
+            due = max(due, min(self._hand_at + HAND_RESTS, self._stepped_at + held))
         return max(0.0, due - now)
 
     def quantum(self) -> None:

@@ -22,10 +22,13 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDockWidget,
+    QLabel,
     QLineEdit,
     QMainWindow,
     QMenu,
+    QPlainTextEdit,
     QTabBar,
+    QTextEdit,
     QWidget,
 )
 from shiboken6 import isValid
@@ -40,6 +43,7 @@ KEYS = (
 )  # fmt: skip
 SHORTCUTS = ("Z", "Shift+Z", "T", "K", "R", "S", "Shift+C", "Shift+S", "O")
 TEXTS = ("0", "3", "-1", "1e999", "nan", "abc", "", "0.5", "99999999999999999999", "vae", "é漢\U0001f600", "  ", "1,5")
+TEXTS_TO_DRAG = (QLineEdit, QPlainTextEdit, QTextEdit, QLabel)
 SHUNNED = ("quit", "fetch")
 """Words of buttons and menu lines that the robot leaves alone."""
 MODIFIERS = (Qt.KeyboardModifier.NoModifier,) * 6 + (
@@ -170,8 +174,11 @@ class Robot:
         return slider.accessibleName() if isValid(slider) else ""
 
     def drag_anywhere(self) -> str:
+        """Not on text: what Qt drags then waits for a real mouse to let it go."""
         child, at = self.anywhere()
         said = type(child).__name__
+        if isinstance(child, TEXTS_TO_DRAG) or isinstance(child.parentWidget(), TEXTS_TO_DRAG):
+            return f"not {said}"
         end = at + QPoint(self.random.randint(-200, 200), self.random.randint(-200, 200))
         self._drag(child, line(at, end, 10))
         return said

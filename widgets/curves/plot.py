@@ -1,7 +1,8 @@
 """The curves of training: many runs over one step axis. Knows series, colours and steps; no study, file or engine.
 
-Putting data in is cheap and draws nothing; one single-shot timer draws what has come, at most 25 times a second, and
-rests while nothing comes. What is drawn is asked of the pyramids anew for the range in view, never the full data.
+Putting data in is cheap and draws nothing; one single-shot timer draws what has come, at most 8 times a second, what a
+hand changed 25 times a second, and rests while nothing comes. What is drawn is asked of the pyramids anew for the range
+in view, never the full data.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from widgets.curves.tools import Tools
 from widgets.theme import UNIT, theme
 
 _REDRAW_MS = 40
+_DATA_MS = 125
+"""New samples are drawn less often than what the hand moves: each drawing takes the time of a core that trains."""
 _NARROW = 620
 """Pixels below which chips and tools do not share a row."""
 
@@ -77,7 +80,7 @@ class CurvesView(QWidget):
         column.addWidget(self.canvas, 1)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(_REDRAW_MS)
+        self._least_ms = _REDRAW_MS
         self._saving = Saving(self.canvas, self)
         self._connect()
 
@@ -123,7 +126,7 @@ class CurvesView(QWidget):
         if len(steps) and len(data) and steps[0] <= data.x[-1]:
             data.drop_after(float(np.nextafter(steps[0], -math.inf)))
         data.append(steps, values)
-        self._schedule()
+        self._schedule(_DATA_MS)
 
     def drop_after(self, run: str, step: float) -> None:
         """Forgets a run's samples past ``step``."""
@@ -239,11 +242,12 @@ class CurvesView(QWidget):
         self._draw(fit=self._following)
         spent = (time.perf_counter() - begin) * 1e3
         # Very many curves are drawn less often, so that drawing takes a fifth of the time at most.
-        self._timer.setInterval(int(min(10 * _REDRAW_MS, max(_REDRAW_MS, 5 * spent))))
+        self._least_ms = int(min(10 * _REDRAW_MS, max(_REDRAW_MS, 5 * spent)))
 
-    def _schedule(self) -> None:
-        if self.isVisible() and not self._timer.isActive():
-            self._timer.start()
+    def _schedule(self, within_ms: int = _REDRAW_MS) -> None:
+        wait = max(within_ms, self._least_ms)
+        if self.isVisible() and not (self._timer.isActive() and self._timer.remainingTime() <= wait):
+            self._timer.start(wait)
 
     def _draw(self, fit: bool) -> None:
         possible = self._book.any_positive()
