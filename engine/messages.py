@@ -191,6 +191,8 @@ class DataPreview(Report):
     held_out_captions: tuple[str, ...]
     train_captions: tuple[str, ...]
     notices: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
+    """What the classes are called, by their numbers; empty where the data has none."""
 
 
 @dataclass(frozen=True)

@@ -209,6 +209,7 @@ def preview(session: Session, epoch: int) -> DataPreview:
         _captions(source.held_out, source.label_names),
         _captions(source.train, source.label_names),
         (*source.notices, *session.complaints),
+        source.label_names,
     )
 
 

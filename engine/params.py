@@ -14,6 +14,8 @@ from typing import Any, cast
 
 Value = int | float | bool | str
 
+DRAWING_LIMIT = 40_000
+"""Characters: about four thousand points."""
 _ON = ("1", "true", "on", "yes")
 _OFF = ("0", "false", "off", "no")
 
@@ -24,7 +26,8 @@ class BadValue(ValueError):
 
 @dataclass(frozen=True)
 class Knob:
-    """One hyper-parameter: ``kind`` is ``int``, ``float``, ``bool`` or ``choice``; ``lo`` and ``hi`` are inclusive."""
+    """One hyper-parameter: ``kind`` is ``int``, ``float``, ``bool``, ``choice`` or ``drawing``; ``lo`` and ``hi`` are
+    inclusive. A drawing is a text that :func:`strokes` reads."""
 
     name: str
     kind: str
@@ -54,6 +57,12 @@ def check_value(
         if not isinstance(value, bool):
             raise BadValue(f"{name}: {value!r} is not on or off")
         return value
+    if kind == "drawing":
+        try:
+            strokes(str(value))
+        except ValueError as e:
+            raise BadValue(f"{name}: {e}") from None
+        return str(value)
     if kind == "choice":
         if value not in choices:
             raise BadValue(f"{name}: {value!r} is not one of {', '.join(choices)}")
@@ -76,13 +85,34 @@ def parse_value(name: str, kind: str, text: str) -> Value:
         if text.lower() not in _ON + _OFF:
             raise BadValue(f"{name}: {text!r} is not on or off")
         return text.lower() in _ON
-    if kind == "choice":
+    if kind in ("choice", "drawing"):
         return text
     try:
         return int(text) if kind == "int" else float(text)
     except ValueError:
         what = "a whole number" if kind == "int" else "a number"
         raise BadValue(f"{name}: {text!r} is not {what}") from None
+
+
+def strokes(drawing: str) -> list[list[tuple[float, float]]]:
+    """The lines of a drawing: points (x, y), each within -1..1, y up. In the text a point is ``x,y``, points are parted
+    by spaces and lines by semicolons; empty: nothing is drawn. ValueError in one line for anything else."""
+    if len(drawing) > DRAWING_LIMIT:
+        raise ValueError(f"the drawing is longer than {DRAWING_LIMIT:,} characters; draw less, or clear it")
+    lines = []
+    for line in filter(None, (part.strip() for part in drawing.split(";"))):
+        points = []
+        for point in line.split():
+            x, comma, y = point.partition(",")
+            try:
+                place = (float(x), float(y))
+            except ValueError:
+                place = (math.nan, math.nan)
+            if not comma or not all(-1 <= c <= 1 for c in place):
+                raise ValueError(f"{point[:20]!r} is not a point x,y within -1..1")
+            points.append(place)
+        lines.append(points)
+    return lines
 
 
 def _range(lo: float | None, hi: float | None) -> str:
@@ -101,12 +131,16 @@ def knob(
     live: bool = False,
     log: bool = False,
     choices: tuple[str, ...] = (),
+    drawing: bool = False,
 ) -> Any:
     """A dataclass field that is a knob: ``text`` is its one sentence, ``symbol`` the paper's, in LaTeX.
 
-    ``live`` knobs apply while training goes on; the others rebuild the study. ``log`` asks for a logarithmic slider.
+    ``live`` knobs apply while training goes on; the others rebuild the study. ``log`` asks for a logarithmic slider;
+    ``drawing`` makes a knob of text one that is drawn with the mouse.
     """
-    if choices:
+    if drawing:
+        kind = "drawing"
+    elif choices:
         kind = "choice"
     elif isinstance(default, bool):
         kind = "bool"

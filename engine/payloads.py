@@ -35,7 +35,7 @@ class ImageGrid(Payload):
     """Pictures in rows: ``images`` float32 (N, H, W, C), C 1 or 3, in 0..1; ``columns`` 0 lets the view choose.
 
     ``captions`` has one line per image or is empty; ``labels`` int64 (N,) where classes are known; ``rows`` and
-    ``heads`` name the rows and columns of a table of pictures.
+    ``heads`` name the rows and columns of a table of pictures. ``caption`` is one line under the whole.
     """
 
     images: Floats
@@ -44,20 +44,76 @@ class ImageGrid(Payload):
     labels: Any = None
     rows: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
+    caption: str = ""
 
 
-@dataclass(frozen=True)
-class Frames(Payload):
-    """One moment of a timeline: ``images`` as in :class:`ImageGrid`, ``index`` of ``total``, numbers read off there.
+@dataclass(frozen=True, kw_only=True)
+class Moment(Payload):
+    """Base of what a timeline is made of: moment ``index`` of ``total``, in words, with the numbers read off there.
 
-    A probe that declares ``Frames`` is a generator; each item that it yields is one of these, and all are kept.
+    A probe that declares a kind of moment is a generator; each item that it yields is one, and all are kept. The
+    ``readings`` of one timeline have the same names in all its moments; they are drawn as curves over it.
     """
 
-    images: Floats
     index: int
     total: int
     caption: str = ""
     readings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Frames(Moment):
+    """A moment that is seen in pictures: ``images``, ``columns``, ``rows`` and ``heads`` as in :class:`ImageGrid`.
+
+    ``panels`` names grids that are shown side by side (x_t, the predicted x_0 ...); the pictures of the first come
+    first, then those of the second ...: N is a multiple of their number.
+    """
+
+    images: Floats
+    columns: int = 0
+    panels: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plane(Payload):
+    """What lies in a plane, from the ground up; what is None is not there.
+
+    ``extent`` (x0, x1, y0, y1) of the view and of ``heat`` (R, C), any range >= 0, row 0 at y0, a density named
+    ``heat_name``. ``contours`` (R, C) is another density over the same extent, drawn as lines. ``backdrop`` (K, 2)
+    points are drawn small and faint, the data for instance. ``arrows`` (M, 4): x, y and the vector dx, dy in plane
+    units. ``trails`` (N, T, 2) are the paths that lead to ``points`` (N, 2), coloured by ``labels`` int (N,).
+    ``thumbs`` uint8 (N, h, w, C) show the points as pictures, C 1 or 3.
+    """
+
+    extent: tuple[float, float, float, float]
+    title: str = ""
+    heat: Any = None
+    heat_name: str = ""
+    contours: Any = None
+    backdrop: Any = None
+    arrows: Any = None
+    trails: Any = None
+    points: Any = None
+    labels: Any = None
+    thumbs: Any = None
+    axes: tuple[str, str] = ("x", "y")
+
+
+@dataclass(frozen=True)
+class Planes(Payload):
+    """Planes side by side, with one extent where they show the same space."""
+
+    planes: tuple[Plane, ...]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class PlaneFrames(Moment):
+    """A moment of a timeline that is seen in planes."""
+
+    planes: tuple[Plane, ...]
 
 
 @dataclass(frozen=True)

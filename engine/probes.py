@@ -8,14 +8,18 @@ Every other control belongs to its probe.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from engine.params import BadValue, check_value, parse_value
-from engine.payloads import Frames, Payload
+from engine.payloads import Moment, Payload
 
 Knobs = Mapping[str, Any]
+EVERY_CLASS, NO_CLASS = -1, -2
+MASK_SIDE = 32
+MASK_WORDS = ("centre", "left", "right", "top", "bottom", "none")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -110,6 +114,18 @@ class Seed(Number):
 
 
 @dataclass(frozen=True)
+class Label(Number):
+    """A class of the data by its number; :data:`EVERY_CLASS` takes them in turn, :data:`NO_CLASS` names none.
+
+    How many classes there are is known to the engine, which answers a number too high with a clear line.
+    """
+
+    default: float = EVERY_CLASS
+    lo: float = NO_CLASS
+    hi: float = 9_999
+
+
+@dataclass(frozen=True)
 class Choice(Control):
     """One of some words; the first is the default."""
 
@@ -169,6 +185,50 @@ class Item(Control):
 
 
 @dataclass(frozen=True)
+class Mask(Control):
+    """Where a picture is to be made anew, painted by hand over the picture of the control named ``item``.
+
+    Value: a square grid of :data:`MASK_SIDE` cells a side as rows of hexadecimal digits, from the top left cell on, or
+    one of :data:`MASK_WORDS`; :func:`mask_cells` reads both. The grid is stretched over the picture.
+    """
+
+    item: str = "item"
+    default: str = "centre"
+
+    def initial(self, knobs: Knobs) -> str:
+        return self.default
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> str:
+        text = str(value)
+        if text not in MASK_WORDS and not re.fullmatch(rf"[0-9a-f]{{{MASK_SIDE * MASK_SIDE // 4}}}", text):
+            raise BadValue(f"{name}: {text[:20]!r} is not one of {', '.join(MASK_WORDS)} nor a painted mask")
+        return text
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> str:
+        return self.check(name, text.strip(), knobs)
+
+
+def mask_cells(value: str) -> tuple[tuple[bool, ...], ...]:
+    """The rows of a :class:`Mask`'s value, from the top; True where the picture is to be made anew."""
+    side = range(MASK_SIDE)
+    if value in MASK_WORDS:
+        half, quarter = MASK_SIDE // 2, MASK_SIDE // 4
+        middle = range(quarter, MASK_SIDE - quarter)
+        word: dict[str, Callable[[int, int], bool]] = {
+            "centre": lambda r, c: r in middle and c in middle,
+            "left": lambda r, c: c < half,
+            "right": lambda r, c: c >= half,
+            "top": lambda r, c: r < half,
+            "bottom": lambda r, c: r >= half,
+            "none": lambda r, c: False,
+        }
+        return tuple(tuple(word[value](r, c) for c in side) for r in side)
+    bits = int(value, 16)
+    last = MASK_SIDE * MASK_SIDE - 1
+    return tuple(tuple(bool(bits >> (last - r * MASK_SIDE - c) & 1) for c in side) for r in side)
+
+
+@dataclass(frozen=True)
 class Hint:
     """What the present weights say of a latent control: ``order`` most active first, ``spread`` the aggregate
     posterior's standard deviation per dimension, ``mean`` its mean, ``activity`` a number per dimension
@@ -194,8 +254,8 @@ class ProbeSpec:
 
     @property
     def timeline(self) -> bool:
-        """Whether the answer is a sequence of frames that are all kept."""
-        return issubclass(self.payload, Frames)
+        """Whether the answer is a sequence of moments that are all kept."""
+        return issubclass(self.payload, Moment)
 
     def values(self, given: Mapping[str, Any], knobs: Knobs) -> dict[str, Any]:
         """Every control's value: the ``given`` one, checked, or its initial one; :class:`BadValue` if wrong."""

@@ -12,7 +12,7 @@ from app.headless import INTERRUPTED, CommandError
 from app.headless.client import Client, Interrupted
 from engine import messages as m
 from engine.params import BadValue
-from engine.payloads import Frames, ImageGrid, Payload
+from engine.payloads import ImageGrid, Moment, Payload
 from engine.probes import ProbeSpec
 from engine.study import Declaration
 
@@ -88,6 +88,6 @@ def question(opened: m.Opened, name: str, texts: Mapping[str, str]) -> tuple[Pro
 
 def _size(payloads: list[Payload]) -> str:
     first = payloads[0]
-    if isinstance(first, Frames):
+    if isinstance(first, Moment):
         return f", {len(payloads)} frames"
     return f", {len(first.images)} pictures" if isinstance(first, ImageGrid) else ""

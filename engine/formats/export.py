@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from engine.formats.runs import write_atomic
-from engine.payloads import Bars, Frames, ImageGrid, LatentMap, Payload
+from engine.payloads import Bars, Frames, ImageGrid, LatentMap, Moment, Payload
 
 GAP = 1
 """Pixels between the pictures of a grid."""
@@ -81,7 +81,7 @@ def _mp4(target: Path, payloads: Sequence[Payload]) -> bytes:
 def _npz(target: Path, payloads: Sequence[Payload]) -> bytes:
     """Arrays by the payload's own field names; those of a timeline get a leading axis of frames."""
     arrays: dict[str, np.ndarray] = {}
-    several = len(payloads) > 1 or isinstance(payloads[0], Frames)
+    several = len(payloads) > 1 or isinstance(payloads[0], Moment)
     for f in dataclasses.fields(payloads[0]):
         values = [getattr(payload, f.name) for payload in payloads]
         if values[0] is None or isinstance(values[0], Mapping):
@@ -96,7 +96,7 @@ def _npz(target: Path, payloads: Sequence[Payload]) -> bytes:
 
 def _json(target: Path, payloads: Sequence[Payload]) -> bytes:
     whole = [{f.name: _plain(getattr(p, f.name)) for f in dataclasses.fields(p)} for p in payloads]
-    value = whole if isinstance(payloads[0], Frames) else whole[0]
+    value = whole if isinstance(payloads[0], Moment) else whole[0]
     return (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 

@@ -183,7 +183,11 @@ class LatentProbes:
             t = i / (steps - 1)
             z = slerp(za, zb, t) if method == "slerp" else torch.lerp(za, zb, t)
             yield Frames(
-                pictures(self.decode_images(z[None])), i, steps, f"t = {t:.2f}", {"t": t, "‖z‖": float(z.norm())}
+                pictures(self.decode_images(z[None])),
+                index=i,
+                total=steps,
+                caption=f"t = {t:.2f}",
+                readings={"t": t, "‖z‖": float(z.norm())},
             )
 
     @probe(

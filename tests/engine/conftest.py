@@ -109,7 +109,7 @@ class Toy(Study):
         try:
             for i in range(steps):
                 made.append((steps, i))
-                yield Frames(self._image(i / steps), i, steps)
+                yield Frames(self._image(i / steps), index=i, total=steps)
         finally:
             self.plan.setdefault("closed", []).append(steps)
 
@@ -117,7 +117,7 @@ class Toy(Study):
     def short(self):
         """Says five frames and makes two."""
         for i in range(2):
-            yield Frames(self._image(0.0), i, 5)
+            yield Frames(self._image(0.0), index=i, total=5)
 
     @probe(ImageGrid, refresh=0.05, how=Choice(("value", "memory", "type")))
     def fails(self, how):

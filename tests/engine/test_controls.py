@@ -151,7 +151,7 @@ def test_probes_are_read_back_bases_first_and_overridden_where_they_stand() -> N
 
 def test_a_payloads_arrays_cannot_be_written_to() -> None:
     images, readings = np.zeros((1, 2, 2, 1), np.float32), {"a": np.zeros(3)}
-    frame = Frames(images, 0, 1, readings=readings)  # type: ignore[arg-type]
+    frame = Frames(images, index=0, total=1, readings=readings)  # type: ignore[arg-type]
     for array in (frame.images, readings["a"]):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 1

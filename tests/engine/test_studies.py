@@ -16,7 +16,7 @@ from engine import data
 from engine.formats.equations import svg
 from engine.formats.runs import Run, flatten
 from engine.params import Knob, knobs_of
-from engine.payloads import Frames, ImageGrid, LatentMap, Payload
+from engine.payloads import Frames, ImageGrid, LatentMap, Moment, Payload
 from engine.probes import Latent
 from engine.registry import find
 from engine.session import Session
@@ -234,12 +234,12 @@ def test_every_probe_answers_what_it_declares(key: str, steps: int) -> None:
     for name, payload in answers(session):
         check_payload(session, name, payload)
         seen[name] = seen.get(name, 0) + 1
-        if isinstance(payload, Frames):
+        if isinstance(payload, Moment):
             assert payload.index == seen[name] - 1
     assert set(seen) == set(session.specs)
     for name, spec in session.specs.items():
         first = next(session.answer(name, {}))
-        assert seen[name] == (first.total if isinstance(first, Frames) else 1)
+        assert seen[name] == (first.total if isinstance(first, Moment) else 1)
         assert spec.timeline or repr(first) == repr(
             next(session.answer(name, {}))
         )  # the same question, the same answer

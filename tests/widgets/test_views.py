@@ -135,7 +135,7 @@ def test_progress_appears_only_after_a_while_and_can_be_cancelled(qtbot: Any) ->
 def test_no_timer_lives_in_a_closed_view(qtbot: Any) -> None:
     view = shown(qtbot, FramesView())
     for i in range(3):
-        view.show_payload(Frames(GRID.images, i, 4), 1)
+        view.show_payload(Frames(GRID.images, index=i, total=4), 1)
     view.set_busy(None)
     view.toggle_play()
     qtbot.wait(130)
@@ -274,7 +274,7 @@ def test_themes_change_what_is_drawn(qtbot: Any) -> None:
     zero = np.zeros((1, 2), np.float32)
     plane = np.eye(2, dtype=np.float32)
     views[2].show_payload(LatentMap(zero, None, (), None, zero, zero[0], plane, empty, (-1, 1, -1, 1), None), 1)
-    views[3].show_payload(Frames(GRID.images, 0, 1), 1)
+    views[3].show_payload(Frames(GRID.images, index=0, total=1), 1)
     try:
         grounds = []
         for mode in ("light", "dark"):

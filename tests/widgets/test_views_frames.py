@@ -16,7 +16,7 @@ from widgets.views.images import from_qimage
 def frame(index: int, total: int, value: float | None = None) -> Frames:
     grey = index / total if value is None else value
     image = np.full((1, 4, 4, 1), grey, np.float32)
-    return Frames(image, index, total, caption=f"moment {index}", readings={"t": index / total})
+    return Frames(image, index=index, total=total, caption=f"moment {index}", readings={"t": index / total})
 
 
 def made(qtbot: Any, width: int = 500, height: int = 400) -> FramesView:
@@ -118,7 +118,7 @@ def test_scrubbing_converts_nothing_twice_and_is_fast(qtbot: Any, monkeypatch: A
     view = made(qtbot, 800, 600)
     rng = np.random.default_rng(0)
     for i in range(12):
-        view.show_payload(Frames(rng.random((16, 28, 28, 1), np.float32), i, 12), 1)
+        view.show_payload(Frames(rng.random((16, 28, 28, 1), np.float32), index=i, total=12), 1)
     view.grab()
     first = len(calls)
     seconds = []
