@@ -40,6 +40,14 @@ class Diverged(Exception):
         self.points = points or {}
 
 
+@dataclass(frozen=True)
+class Working:
+    """What an answer gives between two payloads where the next one takes long: how far it is, 0..1, and a chance to be
+    given up."""
+
+    progress: float
+
+
 @dataclass
 class Session:
     """A study built with ``knobs`` and ``seed`` on ``data``; ``step`` counts the training steps taken."""
@@ -174,48 +182,54 @@ class Session:
             raise BadValue(f"{probe}: no such probe of {self.key}; there are {', '.join(self.specs)}")
         return self.specs[probe]
 
-    def answer(self, probe: str, values: Mapping[str, Any], dragging: bool = False) -> Generator[Payload, None, None]:
-        """The answer to a probe, one payload or, for a timeline, one per frame; BadValue for a bad control value.
+    def answer(
+        self, probe: str, values: Mapping[str, Any], dragging: bool = False
+    ) -> Generator[Payload | Working, None, None]:
+        """The answer to a probe, one payload or, for a timeline, one per moment; BadValue for a bad control value.
 
-        Each advance is isolated from training, which may go on between two of them. Random numbers within one
-        advance depend on the index of the advance only.
+        A probe that works long is a generator, also where it has one picture: a number that it yields says how far it
+        is, 0..1. Each advance is isolated from training, which may go on between two of them. Random numbers within
+        one advance depend on the index of the advance only.
         """
         spec = self.spec(probe)
         checked = spec.values(values, self.knobs)
         method = getattr(self.study, probe)
-        if not spec.timeline:
-            yield self._one(spec, dragging, 0, lambda: method(**checked))
-            return
-        frames: Iterator[Payload] = iter(())
+        parts: Iterator[Any] = iter(())
         index = 0
 
         def first() -> Any:
-            nonlocal frames
-            frames = iter(method(**checked))
-            return next(frames, None)
+            nonlocal parts
+            made = method(**checked)
+            parts = iter((made,) if isinstance(made, Payload) else made)
+            return next(parts, None)
 
         try:
-            payload = self._one(spec, dragging, index, first)
-            while payload is not None:
-                yield payload
+            part = self._one(spec, dragging, index, first)
+            while part is not None:
+                yield part
+                if not spec.timeline and isinstance(part, Payload):
+                    return
                 index += 1
-                payload = self._one(spec, dragging, index, lambda: next(frames, None))
+                part = self._one(spec, dragging, index, lambda: next(parts, None))
         finally:
-            if isinstance(frames, Generator):
+            if isinstance(parts, Generator):
                 with self._looking(index):
-                    frames.close()
+                    parts.close()
 
     def _one(self, spec: ProbeSpec, dragging: bool, seed: int, advance: Callable[[], Any]) -> Any:
-        """One advance of an answer; TypeError if a payload is not of the kind that the probe declares."""
+        """One advance of an answer: a payload, :class:`Working`, or None at the end of a timeline; TypeError for a
+        payload that is not of the kind that the probe declares."""
         self.study.dragging = dragging
         try:
             with self._looking(seed):
-                payload = advance()
+                part = advance()
         finally:
             self.study.dragging = False
-        if not isinstance(payload, spec.payload) and not (spec.timeline and payload is None):
-            raise TypeError(f"{spec.name} answers with {type(payload).__name__}, not {spec.payload.__name__}")
-        return payload
+        if isinstance(part, float):
+            return Working(part)
+        if not isinstance(part, spec.payload) and not (spec.timeline and part is None):
+            raise TypeError(f"{spec.name} answers with {type(part).__name__}, not {spec.payload.__name__}")
+        return part
 
     def hints(self) -> dict[str, Hint]:
         with self._looking(0):
@@ -258,8 +272,8 @@ class Session:
         return {name: part for name, part in vars(self.study).items() if isinstance(part, kinds)}
 
     def parameters(self) -> int:
-        """How many numbers are learned."""
-        return sum(p.numel() for part in self.modules().values() for p in part.parameters())
+        """How many numbers are learned; a running average of them does not count."""
+        return sum(p.numel() for part in self.modules().values() for p in part.parameters() if p.requires_grad)
 
     def finite(self) -> bool:
         """Whether every weight is a finite number."""

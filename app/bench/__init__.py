@@ -23,10 +23,12 @@ BENCHMARKS = {
     "tick": "app.bench.hands_on:measure_tick",
     "train": "app.bench.training:measure_rate",
     "curves": "app.bench.curves:measure",
+    "timeline": "app.bench.timeline:measure",
     "elbo": "app.bench.training:measure_elbo",
+    "diffusion": "app.bench.diffusion:measure",
 }
 """Name -> module and function that answers rows."""
-LONG = ("elbo",)
+LONG = ("elbo", "diffusion")
 """Only when named."""
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = "import sys; from app.bench import measure_here; measure_here(sys.argv[1])"

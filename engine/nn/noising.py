@@ -168,9 +168,10 @@ def clipped(look: Look, x: Tensor, alpha: float, sigma: float, bound: float = 1.
     return Look(x0, (x - alpha * x0) / sigma if sigma else look.eps)
 
 
-def guided(conditional: Look, unconditional: Look, w: float) -> Look:
+def guided(conditional: Look, unconditional: Look, w: float | Tensor) -> Look:
     """Classifier-free guidance, (1 + w) conditional - w unconditional: w = 0 is the conditional prediction alone (Ho &
-    Salimans 2022). The same for data and noise, as each is linear in the other."""
+    Salimans 2022). The same for data and noise, as each is linear in the other. ``w`` is a number, or a tensor of one
+    for each sample, shaped to multiply x."""
     return Look(
         (1 + w) * conditional.x0 - w * unconditional.x0,
         (1 + w) * conditional.eps - w * unconditional.eps,

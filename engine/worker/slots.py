@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from engine import messages as m
 from engine.params import BadValue
 from engine.payloads import Payload
 from engine.probes import ProbeSpec
 from engine.worker.desk import Desk
+
+if TYPE_CHECKING:  # the session imports torch
+    from engine.session import Working
 
 REDRAW_SHARE = 20.0
 """While training, a redraw waits this many times its own cost times the number of probes that redraw themselves: all
@@ -23,7 +27,7 @@ class _Slot:
 
     ask: m.Ask
     spec: ProbeSpec
-    answer: Generator[Payload, None, None] | None
+    answer: Generator[Payload | Working, None, None] | None
     came: float
     asked: bool = True
     """Whether the answer in the making is to the ask itself; else it is a redraw that nobody waits for."""
@@ -91,18 +95,31 @@ class Slots:
         waits = [0.0 if slot.answer is not None else self._until_redraw(slot) for slot in self._able()]
         return min((w for w in waits if w is not None), default=None)
 
-    def advance(self) -> None:
+    def advance(self, least: float = 0.0) -> None:
         """Advances every answer in the making by one, asks before redraws, the one served longest ago first. At least
-        one is advanced, so all get their turn; after it, a hand that wants something new is not made to wait."""
+        one is advanced, so all get their turn; after it, a hand that wants something new is not made to wait.
+
+        Asks go on for ``least`` seconds, the time of a training step: a film that a person waits for would otherwise
+        have one frame per step, however short its frames and long the steps.
+        """
         for slot in self._slots.values():
             if slot.answer is None and self._until_redraw(slot) == 0.0:
                 self._redraw(slot)
-        live = [slot for slot in self._able() if slot.answer is not None]
-        live.sort(key=lambda slot: (not slot.asked, slot.served))
-        for n, slot in enumerate(live):
-            if n and self._desk.inbox.pending:
+        end = time.perf_counter() + least
+        live = self._live()
+        while live:
+            for n, slot in enumerate(live):
+                if n and self._desk.inbox.pending:
+                    return
+                if slot.answer is not None:
+                    self._advance(slot.ask.slot, slot)
+            if self._desk.inbox.pending or time.perf_counter() >= end:
                 return
-            self._advance(slot.ask.slot, slot)
+            live = [slot for slot in self._live() if slot.asked]
+
+    def _live(self) -> list[_Slot]:
+        live = [slot for slot in self._able() if slot.answer is not None]
+        return sorted(live, key=lambda slot: (not slot.asked, slot.served))
 
     def _able(self) -> list[_Slot]:
         """All but the timelines whose frames nobody has read."""
@@ -142,6 +159,8 @@ class Slots:
             return
         self._spend(slot, begun)
         self._desk.fine(once)
+        if not isinstance(payload, Payload | None):
+            return  # still at work
         slot.index += 1
         total = getattr(payload, "total", 1)
         if payload is None or slot.index >= total:

@@ -114,7 +114,7 @@ class Engine(threading.Thread):
             begin = lambda ask=ask, came=came: self._slots.begin(ask, came)  # noqa: E731
             self._desk.guard(begin, "probe", "The probe cannot be asked", ask.slot, ask.seq)
         self._warm()
-        self._slots.advance()
+        self._slots.advance(self._trainer.step_seconds if self._desk.training else 0.0)
         self._trainer.quantum()
         now = time.perf_counter()
         self._measurements.advance(now)

@@ -25,7 +25,7 @@ HELD_AT_MOST = 4.0
 
 class Trainer:
     """``target`` is the step that training is to reach, None without end; ``steps`` counts all that were taken,
-    ``changes`` how often training began or ended."""
+    ``changes`` how often training began or ended, ``step_seconds`` is what the last one took."""
 
     def __init__(self, desk: Desk, records: Records) -> None:
         self._desk = desk
@@ -37,7 +37,7 @@ class Trainer:
         self._next_at = 0.0
         self._hand_at = float("-inf")
         self._stepped_at = float("-inf")
-        self._step_seconds = 0.0
+        self.step_seconds = 0.0
 
     def hand_moves(self) -> None:
         """A drag ask came: its picture, and the next one's, must not wait for a long step."""
@@ -73,8 +73,8 @@ class Trainer:
             return None
         now = time.perf_counter()
         due = self._next_at if self._pause_between else now
-        if self._step_seconds > LONG_STEP:
-            held = min(HELD_AT_MOST, HELD_STEPS * self._step_seconds)
+        if self.step_seconds > LONG_STEP:
+            held = min(HELD_AT_MOST, HELD_STEPS * self.step_seconds)
             due = max(due, min(self._hand_at + HAND_RESTS, self._stepped_at + held))
         return max(0.0, due - now)
 
@@ -98,7 +98,7 @@ class Trainer:
             self._records.read()  # the metrics of the steps before
             return
         self._stepped_at = time.perf_counter()
-        self._step_seconds = (self._stepped_at - begun) / (self.steps - before)
+        self.step_seconds = (self._stepped_at - begun) / (self.steps - before)
         if self._pause_between:
             self._next_at = time.perf_counter() + self._pause_between
         if session.step == last:

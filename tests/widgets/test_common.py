@@ -19,7 +19,7 @@ from shiboken6 import isValid
 
 import app.panels
 import widgets
-from engine.probes import Choice, Item, Latent, Number, Seed, Toggle
+from engine.probes import Choice, Item, Label, Latent, Mask, Number, Seed, Toggle
 from engine.study import Term
 from widgets.controls.scale import Scale
 from widgets.theme import theme
@@ -83,6 +83,8 @@ MAKERS: dict[str, Make] = {
     "widgets.controls.simple.ChoiceBox": lambda cls, host: cls("c", Choice(("one", "two")), KNOBS),
     "widgets.controls.simple.ToggleBox": lambda cls, host: cls("t", Toggle(), KNOBS),
     "widgets.controls.item.ItemPicker": lambda cls, host: cls("a", Item(), KNOBS),
+    "widgets.controls.label.LabelBox": lambda cls, host: cls("c", Label(), KNOBS),
+    "widgets.controls.mask.MaskPainter": lambda cls, host: cls("m", Mask(), KNOBS),
     "widgets.controls.item_popup.ThumbPopup": lambda cls, host: cls(host),
     "widgets.controls.knobs.Mark": lambda cls, host: cls("rebuilds"),
     "widgets.controls.fields.FieldLabel": lambda cls, host: cls("a name"),

@@ -14,7 +14,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
 
-from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload
+from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes
 from widgets.theme import theme
 from widgets.views import (
     VIEWS,
@@ -57,6 +57,8 @@ def test_the_table_finds_views_along_the_bases() -> None:
         LatentMap: "LatentMapView",
         Bars: "BarsView",
         Curves: "CurvesPayloadView",
+        Planes: "PlanesView",
+        PlaneFrames: "PlaneFramesView",
     }
     assert view_for(Special) is ImageGridView
     assert view_for(Sound) is UnknownView

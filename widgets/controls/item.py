@@ -6,6 +6,7 @@ Knows the first items of the data as uint8 arrays. Reads no file: the engine doe
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,18 @@ def image_path(mime: QMimeData) -> str:
         if path.lower().endswith(SUFFIXES):
             return path
     return ""
+
+
+def item_thumbnail(value: str, preview: DataPreview | None, files: Mapping[str, Any]) -> Any:
+    """What the item ``value`` looks like, uint8 (h, w, C), from the data's first items and ``files`` by their paths;
+    None where that is not known."""
+    part, _, rest = value.partition(":")
+    if part == "file":
+        return files.get(rest)
+    if preview is None or part not in PARTS or not rest.isdecimal():
+        return None
+    arrays = preview.held_out if part == "held_out" else preview.train
+    return arrays[int(rest)] if arrays is not None and int(rest) < len(arrays) else None
 
 
 class ItemPicker(QWidget):

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from engine.params import Knob, Value
 from engine.probes import Choice, Seed, Toggle
+from widgets.controls.drawing import DrawPad
 from widgets.controls.fields import FieldLabel, IconButton, NumberBox, enabled_because
 from widgets.controls.simple import ChoiceBox, SeedBox, ToggleBox
 from widgets.controls.slider import ValueSlider
@@ -49,7 +50,11 @@ def _toggle(knob: Knob) -> QWidget:
     return ToggleBox(knob.name, Toggle(bool(knob.default)), {})
 
 
-KNOB_WIDGETS = {"int": _number, "float": _number, "choice": _choice, "bool": _toggle}
+def _drawing(knob: Knob) -> QWidget:
+    return DrawPad(str(knob.default))
+
+
+KNOB_WIDGETS = {"int": _number, "float": _number, "choice": _choice, "bool": _toggle, "drawing": _drawing}
 """What makes the widget of a knob, by the knob's kind."""
 
 
@@ -289,11 +294,20 @@ class KnobForm(QWidget):
         if knob.live:
             widget.moved.connect(partial(self.knob_moved.emit, knob.name))
         widget.settled.connect(partial(self._settled, knob.name))
-        grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignVCenter)
-        grid.addWidget(widget, row, 1)
+        mark_at = Qt.AlignmentFlag.AlignVCenter
+        if getattr(widget, "full_width", False):
+            block = QVBoxLayout()
+            block.setSpacing(UNIT)
+            block.addWidget(label)
+            block.addWidget(widget)
+            grid.addLayout(block, row, 0, 1, 2)
+            mark_at = Qt.AlignmentFlag.AlignTop
+        else:
+            grid.addWidget(label, row, 0, Qt.AlignmentFlag.AlignVCenter)
+            grid.addWidget(widget, row, 1)
         if not knob.live:
             self._marks[knob.name] = Mark(_REBUILDS)
-            grid.addWidget(self._marks[knob.name], row, 2, Qt.AlignmentFlag.AlignVCenter)
+            grid.addWidget(self._marks[knob.name], row, 2, mark_at)
 
     def _settled(self, name: str, value: Any) -> None:
         self._show_pending()

@@ -10,13 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.params import BadValue
-from engine.probes import Choice, Control, Hint, Item, Knobs, Latent, Number, ProbeSpec, Seed, Toggle
+from engine.probes import Choice, Control, Hint, Item, Knobs, Label, Latent, Mask, Number, ProbeSpec, Seed, Toggle
 from widgets.controls.fields import FieldLabel
-from widgets.controls.item import ItemPicker
+from widgets.controls.item import ItemPicker, item_thumbnail
+from widgets.controls.label import LabelBox
 from widgets.controls.latent import LatentSliders
+from widgets.controls.mask import MaskPainter
 from widgets.controls.simple import ChoiceBox, NumberSlider, SeedBox, ToggleBox
 from widgets.theme import UNIT
 
@@ -30,6 +32,8 @@ CONTROL_WIDGETS: dict[type[Control], type[QWidget]] = {
     Choice: ChoiceBox,
     Toggle: ToggleBox,
     Item: ItemPicker,
+    Label: LabelBox,
+    Mask: MaskPainter,
 }
 """Which widget a control gets: the entry of its own class, else of the nearest base (so Steps is a Number)."""
 
@@ -89,6 +93,7 @@ class ControlForm(QWidget):
         """Shows ``value`` without a signal; an unknown name is ignored, for controls are shared between probes."""
         if name in self._widgets:
             self._widgets[name].set_value(value, quiet=True)
+            self._show_masked(name)
         elif name in self._opaque:
             self._opaque[name] = value
 
@@ -100,16 +105,18 @@ class ControlForm(QWidget):
                 widget.set_hint(hint)
 
     def set_thumbnails(self, preview: DataPreview | None) -> None:
-        """The pictures that item pickers choose from; kept for probes shown later."""
+        """The pictures that item pickers choose from, and what the classes are called; kept for probes shown later."""
         self._preview = preview
-        for widget in self._pickers():
-            widget.set_thumbnails(preview)
+        for widget in list(self._widgets.values()):
+            self._show_data(widget)
+        self._show_masked()
 
     def set_file_thumbnail(self, path: str, array: Any) -> None:
         """What an image file of the person's looks like: uint8 (h, w, C)."""
         self._files[path] = array
         for widget in self._pickers():
             widget.set_file_thumbnail(path, array)
+        self._show_masked()
 
     def reset_all(self) -> None:
         """Every control back to its first value; ``settled`` comes for each that changes."""
@@ -129,6 +136,21 @@ class ControlForm(QWidget):
 
     def _pickers(self) -> list[ItemPicker]:
         return [w for w in self._widgets.values() if isinstance(w, ItemPicker)]
+
+    def _show_data(self, widget: QWidget) -> None:
+        """Tells ``widget`` what is known of the data, as far as its kind is concerned with that."""
+        if isinstance(widget, ItemPicker):
+            widget.set_thumbnails(self._preview)
+        elif isinstance(widget, LabelBox):
+            widget.set_label_names(self._preview.label_names if self._preview is not None else ())
+
+    def _show_masked(self, item: str = "") -> None:
+        """Masks show the picture that their item control stands at: those of ``item``, or all."""
+        for widget in self._widgets.values():
+            if isinstance(widget, MaskPainter) and item in ("", widget.item):
+                picker = self._widgets.get(widget.item)
+                value = picker.value() if isinstance(picker, ItemPicker) else ""
+                widget.set_picture(item_thumbnail(value, self._preview, self._files))
 
     @staticmethod
     def _fitting(spec: ProbeSpec | None, knobs: Knobs, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +188,7 @@ class ControlForm(QWidget):
             grid.addWidget(note, 0, 0, 1, 2)
         for row, (name, control) in enumerate(controls.items()):
             self._add(grid, row, name, control, knobs)
+        self._show_masked()
         self._grid.addWidget(self._body, 0, 0)
 
     def _add(self, grid: QGridLayout, row: int, name: str, control: Control, knobs: Knobs) -> None:
@@ -183,8 +206,10 @@ class ControlForm(QWidget):
         self._widgets[name] = widget
         widget.moved.connect(partial(self.moved.emit, name))
         widget.settled.connect(partial(self.settled.emit, name))
+        self._show_data(widget)
         if isinstance(widget, ItemPicker):
-            widget.set_thumbnails(self._preview)
+            widget.moved.connect(lambda *_: self._show_masked(name))
+            widget.settled.connect(lambda *_: self._show_masked(name))
             for path, array in self._files.items():
                 widget.set_file_thumbnail(path, array)
         if isinstance(widget, LatentSliders):  # brings its own title
@@ -192,6 +217,13 @@ class ControlForm(QWidget):
             return
         label = FieldLabel(title)
         label.setToolTip(control.text)
+        if getattr(widget, "full_width", False):
+            block = QVBoxLayout()
+            block.setSpacing(UNIT)
+            block.addWidget(label)
+            block.addWidget(widget)
+            grid.addLayout(block, row, 0, 1, 2)
+            return
         top = Qt.AlignmentFlag.AlignTop if getattr(widget, "wide", False) else Qt.AlignmentFlag.AlignVCenter
         grid.addWidget(label, row, 0, top)
         grid.addWidget(widget, row, 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload
+from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes
 from widgets.views.bars import BarsView
 from widgets.views.base import View
 from widgets.views.curves import CurvesPayloadView
 from widgets.views.frames import FramesView
 from widgets.views.grid import ImageGridView
 from widgets.views.latent_map import LatentMapView
+from widgets.views.planes import PlaneFramesView, PlanesView
 from widgets.views.unknown import UnknownView
 
 VIEWS: dict[type[Payload], type[View]] = {
@@ -17,6 +18,8 @@ VIEWS: dict[type[Payload], type[View]] = {
     LatentMap: LatentMapView,
     Bars: BarsView,
     Curves: CurvesPayloadView,
+    Planes: PlanesView,
+    PlaneFrames: PlaneFramesView,
 }
 """Looked up along the payload's bases by :func:`view_for`."""
 
@@ -33,6 +36,8 @@ __all__ = [
     "FramesView",
     "ImageGridView",
     "LatentMapView",
+    "PlaneFramesView",
+    "PlanesView",
     "UnknownView",
     "View",
     "view_for",

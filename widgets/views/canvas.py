@@ -12,8 +12,9 @@ from PySide6.QtGui import QColor, QFontMetricsF, QImage, QKeyEvent, QMouseEvent,
 from PySide6.QtWidgets import QWidget
 
 from widgets.theme import theme
-from widgets.views.images import Atlas, Layout, check_images, lay_out, make_atlas
+from widgets.views.images import Atlas, Layout, check_images, lay_out, lay_out_panels, make_atlas
 from widgets.views.paint import caption_font, chip, number
+from widgets.views.timeline_text import advance, write
 
 MARGIN = 8
 CAPTION_HEIGHT = 16
@@ -34,12 +35,15 @@ class ImageCanvas(QWidget):
         self.setAccessibleName("Pictures")
         self._images: NDArray[Any] | None = None
         self._atlas: Atlas | None = None
-        self._small: tuple[QSize, QImage] | None = None
+        self._small: dict[int, tuple[QSize, QImage]] = {}
         self._columns = 0
         self._captions: tuple[str, ...] = ()
         self._labels: Any = None
         self._rows: tuple[str, ...] = ()
         self._heads: tuple[str, ...] = ()
+        self._caption = ""
+        self._titles: tuple[str, ...] = ()
+        self._groups = 1
         self._mouse: QPointF | None = None
         self._pressed: int | None = None
         self._current: int | None = None
@@ -53,10 +57,20 @@ class ImageCanvas(QWidget):
         rows: Sequence[str] = (),
         heads: Sequence[str] = (),
         atlas: Atlas | None = None,
+        caption: str = "",
+        panels: Sequence[str] = (),
+        groups: int = 1,
     ) -> None:
-        """The pictures to draw, as in :class:`engine.payloads.ImageGrid`; ``atlas`` is their sheet where it exists."""
+        """The pictures to draw, as in :class:`engine.payloads.ImageGrid`; ``atlas`` is their sheet where it exists.
+
+        ``panels`` are the titles of equal grids, the pictures panel-major; ``groups`` says into how many like parts
+        the panels fall, two where two timelines stand beside one another.
+        """
         self._images = check_images(images)
-        self._atlas, self._small = atlas, None
+        if panels and (len(self._images) % len(panels) or len(panels) % groups):
+            raise ValueError(f"{len(self._images)} pictures do not make {len(panels)} equal panels.")
+        self._atlas, self._small = atlas, {}
+        self._caption, self._titles, self._groups = caption, tuple(panels), groups
         self._columns = max(0, columns) or (len(heads) if heads else 0)
         self._captions, self._rows, self._heads = tuple(captions), tuple(rows), tuple(heads)
         self._labels = labels
@@ -65,7 +79,8 @@ class ImageCanvas(QWidget):
         self.update()
 
     def clear(self) -> None:
-        self._images = self._atlas = self._small = self._current = None
+        self._images = self._atlas = self._current = None
+        self._small = {}
         self.update()
 
     def picture(self) -> QImage:
@@ -80,7 +95,7 @@ class ImageCanvas(QWidget):
         if not (self._rows or self._heads):
             return 0, 0
         metrics = QFontMetricsF(caption_font(self))
-        widest = max((metrics.horizontalAdvance(name) for name in self._rows), default=0.0)
+        widest = max((advance(metrics, name) for name in self._rows), default=0.0)
         left = int(min(widest + 9, WIDEST_ROW_NAME, self.width() * 0.3)) if self._rows else 0
         return left, CAPTION_HEIGHT + 4 if self._heads else 0
 
@@ -91,13 +106,19 @@ class ImageCanvas(QWidget):
         n, h, w, _ = self._images.shape
         dpr = self.devicePixelRatioF()
         left, top = self._gutters()
+        bottom = CAPTION_HEIGHT if self._caption else 0
+        above = 0 if self._titles else top  # each panel has its own heads
         area = QRect(
             round((MARGIN + left) * dpr),
-            round((MARGIN + top) * dpr),
+            round((MARGIN + above) * dpr),
             max(1, int((self.width() - 2 * MARGIN - left) * dpr)),
-            max(1, int((self.height() - 2 * MARGIN - top) * dpr)),
+            max(1, int((self.height() - 2 * MARGIN - above - bottom) * dpr)),
         )
         gap = round((2 if n > 64 else 4) * dpr)
+        if self._titles:
+            shape = (self._groups, len(self._titles) // self._groups)
+            head = round((CAPTION_HEIGHT + 2 + top) * dpr)
+            return lay_out_panels(n, h, w, self._columns, area, gap, shape, head)
         if self._captions:
             layout = lay_out(n, h, w, self._columns, area, gap, round(CAPTION_HEIGHT * dpr))
             if layout.tile_w >= NARROWEST_CAPTION * dpr:
@@ -120,10 +141,18 @@ class ImageCanvas(QWidget):
         _, h, w, _ = self._images.shape
         x = min(w - 1, int((at.x() * dpr - rect.x()) * w / rect.width()))
         y = min(h - 1, int((at.y() * dpr - rect.y()) * h / rect.height()))
-        pixel = self._images[index, y, x]
-        scale = 255.0 if self._images.dtype == np.uint8 else 1.0
+        seen = self.seen_at(at, index, layout)
+        pixel = seen[index, y, x]
+        scale = 255.0 if seen.dtype == np.uint8 else 1.0
         value = "  ".join(f"{float(v) / scale:.2f}" for v in pixel)
-        return [f"{index}{self._name(index)}", f"({x}, {y})  {value}"]
+        panel, within = divmod(index, layout.per)
+        where = f"{self._titles[panel]}  {within}" if self._titles else str(within)
+        return [f"{where}{self._name(index)}", f"({x}, {y})  {value}"]
+
+    def seen_at(self, at: QPointF, index: int, layout: Layout) -> NDArray[Any]:
+        """The pictures that are seen at a point, where several may lie over one another."""
+        assert self._images is not None
+        return self._images
 
     def _name(self, index: int) -> str:
         if index < len(self._captions) and self._captions[index]:
@@ -144,26 +173,29 @@ class ImageCanvas(QWidget):
         dpr = self.devicePixelRatioF()
         painter.save()
         painter.scale(1 / dpr, 1 / dpr)
-        self._paint_tiles(painter, self._atlas, layout)
+        self.paint_tiles(painter, self._atlas, layout)
         painter.restore()
         self._paint_names(painter, layout, dpr)
         hovered = self.tile_at(self._mouse) if self._mouse is not None else None
         marked = hovered if hovered is not None else self._current if self.hasFocus() else None
         if marked is not None and layout.count > 1:
-            rect = QRectF(layout.rect(marked))
-            box = QRectF(rect.x() / dpr, rect.y() / dpr, rect.width() / dpr, rect.height() / dpr)
             painter.setPen(QPen(QColor(theme.colours.accent), 1))
-            painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
+            for same in range(marked % layout.per, layout.count, layout.per):  # the same picture in every panel
+                rect = QRectF(layout.rect(same))
+                box = QRectF(rect.x() / dpr, rect.y() / dpr, rect.width() / dpr, rect.height() / dpr)
+                painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
         if self._mouse is not None and hovered is not None:
             chip(painter, QRectF(self.rect()), self._mouse, self.describe(self._mouse))
 
-    def _paint_tiles(self, painter: QPainter, atlas: Atlas, layout: Layout) -> None:
+    def paint_tiles(self, painter: QPainter, atlas: Atlas, layout: Layout) -> None:
+        """Draws all tiles; the painter's unit is one device pixel."""
         size = QSize(layout.tile_w, layout.tile_h)
         if size.width() < atlas.width or size.height() < atlas.height:
             # shrinking needs an average over all source pixels, which the painter's own scaling is not
-            if self._small is None or self._small[0] != size:
+            small = self._small.get(id(atlas))
+            if small is None or small[0] != size:
                 rows = -(-atlas.count // atlas.columns)
-                self._small = (
+                small = self._small[id(atlas)] = (
                     size,
                     atlas.image.scaled(
                         size.width() * atlas.columns,
@@ -175,7 +207,7 @@ class ImageCanvas(QWidget):
             for i in range(layout.count):
                 row, column = divmod(i, atlas.columns)
                 source = QRect(column * size.width(), row * size.height(), size.width(), size.height())
-                painter.drawImage(layout.rect(i).topLeft(), self._small[1], source)
+                painter.drawImage(layout.rect(i).topLeft(), small[1], source)
             return
         whole = size.width() % atlas.width == 0 and size.height() % atlas.height == 0
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not whole)
@@ -183,26 +215,32 @@ class ImageCanvas(QWidget):
             painter.drawImage(layout.rect(i), atlas.image, atlas.source(i))
 
     def _paint_names(self, painter: QPainter, layout: Layout, dpr: float) -> None:
-        metrics = QFontMetricsF(painter.font())
         painter.setPen(QColor(theme.colours.quiet))
         left, top = self._gutters()
         tile_w, tile_h = layout.tile_w / dpr, layout.tile_h / dpr
-
-        def write(box: QRectF, text: str, how: Qt.AlignmentFlag) -> None:
-            shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
-            painter.drawText(box, how | Qt.AlignmentFlag.AlignVCenter, shown)
 
         if self._captions and layout.pitch_y - layout.tile_h >= CAPTION_HEIGHT * dpr:
             for i, text in enumerate(self._captions[: layout.count]):
                 rect = layout.rect(i)
                 box = QRectF(rect.x() / dpr, rect.y() / dpr + tile_h, tile_w, CAPTION_HEIGHT)
-                write(box, text, Qt.AlignmentFlag.AlignHCenter)
-        for row, text in enumerate(self._rows[: layout.rows]):
-            y = (layout.y + row * layout.pitch_y) / dpr
-            write(QRectF(layout.x / dpr - left, y, left - 8, tile_h), text, Qt.AlignmentFlag.AlignRight)
-        for column, text in enumerate(self._heads[: layout.columns]):
-            x = (layout.x + column * layout.pitch_x) / dpr
-            write(QRectF(x, layout.y / dpr - top, tile_w, CAPTION_HEIGHT), text, Qt.AlignmentFlag.AlignHCenter)
+                write(painter, box, text, Qt.AlignmentFlag.AlignHCenter)
+        for panel, (dx, dy) in enumerate(layout.panels):
+            x0, y0 = (layout.x + dx) / dpr, (layout.y + dy) / dpr
+            for row, text in enumerate(self._rows[: layout.rows] if dx == 0 else ()):
+                y = y0 + row * layout.pitch_y / dpr
+                write(painter, QRectF(x0 - left, y, left - 8, tile_h), text, Qt.AlignmentFlag.AlignRight)
+            for column, text in enumerate(self._heads[: layout.columns]):
+                x = x0 + column * layout.pitch_x / dpr
+                write(painter, QRectF(x, y0 - top, tile_w, CAPTION_HEIGHT), text, Qt.AlignmentFlag.AlignHCenter)
+            if self._titles:
+                painter.setPen(QColor(theme.colours.text))
+                wide = (layout.panel_rect(panel).width() + 3 * (layout.pitch_x - layout.tile_w)) / dpr
+                title = QRectF(x0, y0 - top - CAPTION_HEIGHT - 2, wide, CAPTION_HEIGHT)
+                write(painter, title, self._titles[panel], Qt.AlignmentFlag.AlignLeft)
+                painter.setPen(QColor(theme.colours.quiet))
+        if self._caption:
+            low = QRectF(MARGIN, self.height() - MARGIN - CAPTION_HEIGHT + 4, self.width() - 2 * MARGIN, CAPTION_HEIGHT)
+            write(painter, low, self._caption, Qt.AlignmentFlag.AlignHCenter)
 
     # ---- hands
 

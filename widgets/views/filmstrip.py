@@ -10,9 +10,12 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from widgets.theme import theme
 from widgets.views.paint import caption_font, number
+from widgets.views.timeline_text import advance, write
 
 THUMB = 40
 GAP = 4
+MARK = 14
+"""Pixels of the coloured mark before a reading's name, with the space after it."""
 
 
 class Filmstrip(QWidget):
@@ -85,7 +88,10 @@ class Filmstrip(QWidget):
 
 
 class Readings(QWidget):
-    """A caption and some numbers in one quiet line; a number keeps the width that it once had."""
+    """A caption and some numbers in one quiet line; a number keeps the width that it once had.
+
+    A subclass may give each number a colour (a small mark before its name) and say where the line is.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -100,6 +106,14 @@ class Readings(QWidget):
         self.setAccessibleName(", ".join(part for part in (caption, spoken) if part))
         self.update()
 
+    def colour_of(self, name: str) -> QColor | None:
+        """The mark's colour, or None for no mark."""
+        return None
+
+    def text_rect(self) -> QRectF:
+        """Where the line is."""
+        return QRectF(self.rect())
+
     def sizeHint(self) -> QSize:
         return QSize(120, 18)
 
@@ -111,19 +125,25 @@ class Readings(QWidget):
         font = caption_font(self)
         painter.setFont(font)
         metrics = QFontMetricsF(font)
-        x, height = float(self.width()), float(self.height())
+        x, height = self.text_rect().width(), self.text_rect().height()
         for name, value in reversed(list(self._values.items())):  # numbers from the right, the caption has the rest
             text = number(value)
             width = self._widths[name] = max(self._widths.get(name, 0.0), metrics.horizontalAdvance(text) + 1)
-            label = metrics.horizontalAdvance(name)
-            if x - width - label - 8 < 0:
+            label = advance(metrics, name)
+            colour = self.colour_of(name)
+            mark = 0 if colour is None else MARK
+            if x - width - label - mark - 8 < 0:
                 break
             painter.setPen(QColor(theme.colours.text))
-            painter.drawText(QRectF(x - width, 0, width, height), Qt.AlignmentFlag.AlignRight, text)
+            write(painter, QRectF(x - width, 0, width, height), text, Qt.AlignmentFlag.AlignRight)
             painter.setPen(QColor(theme.colours.quiet))
-            painter.drawText(QRectF(x - width - 6 - label, 0, label + 1, height), Qt.AlignmentFlag.AlignLeft, name)
-            x -= width + label + 22
+            write(painter, QRectF(x - width - 6 - label, 0, label + 1, height), name, Qt.AlignmentFlag.AlignLeft)
+            if colour is not None:
+                painter.setPen(QPen(colour, 2))
+                y = round(height / 2) + 1
+                left = x - width - label - 6 - mark
+                painter.drawLine(QPointF(left, y), QPointF(left + mark - 5, y))
+            x -= width + label + mark + 22
         if x > 24:
             painter.setPen(QColor(theme.colours.quiet))
-            caption = metrics.elidedText(self._caption, Qt.TextElideMode.ElideRight, x)
-            painter.drawText(QRectF(0, 0, x, height), Qt.AlignmentFlag.AlignLeft, caption)
+            write(painter, QRectF(0, 0, x, height), self._caption, Qt.AlignmentFlag.AlignLeft)

@@ -1,4 +1,4 @@
-"""The view of :class:`Frames`: a timeline that is seen as it is computed, then scrubbed and played.
+"""The view of :class:`Frames`: a timeline whose moments are pictures, and its comparison with a pinned one.
 
 All frames are kept as they came (for saving); their pixels are cached within :data:`CACHE_BYTES`.
 """
@@ -6,313 +6,291 @@ All frames are kept as they came (for saving); their pixels are cached within :d
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
-from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QHideEvent, QImage, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSlider, QToolButton, QVBoxLayout, QWidget
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QImage, QKeyEvent
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
-from engine.payloads import Frames, Payload
-from widgets.theme import icon, tabular, theme
-from widgets.views.base import View
-from widgets.views.canvas import ImageCanvas
-from widgets.views.filmstrip import THUMB, Filmstrip, Readings
-from widgets.views.images import Atlas, check_images, make_atlas
+from engine.payloads import Frames, Moment
+from widgets.theme import icon, theme
+from widgets.views.compare import (
+    DIFFERENCE,
+    NOW,
+    PINNED,
+    SIDE,
+    SWIPE,
+    CompareBar,
+    CompareCanvas,
+    difference,
+    paired_titles,
+    unlike,
+)
+from widgets.views.filmstrip import THUMB
+from widgets.views.images import Atlas, check_images, make_atlas, to_uint8
+from widgets.views.timeline import TimelineView
+from widgets.views.timeline_transport import tool_button
 
 CACHE_BYTES = 256 * 2**20
-WHOLE_SECONDS = 4.0
-"""A timeline plays in about this time at speed 1, within :data:`SLOWEST` and :data:`FASTEST` frames a second."""
-SLOWEST, FASTEST = 4.0, 30.0
-SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-STRIP_FROM_HEIGHT = 280
-"""A lower view shows no filmstrip: the picture needs the room."""
+DIVIDER_STEP = 0.05
+PIN_TIP = "Pin this timeline and compare the next ones with it (P)"
 
 
-class FramesView(View):
-    """Shows the newest frame while they come in; slider, filmstrip, K or the button, Left and Right go through them."""
+@dataclass(frozen=True)
+class Sheet:
+    """Pictures and how they are drawn; ``extra`` bytes are held by the pictures beside the atlas's."""
+
+    atlas: Atlas
+    images: NDArray[Any]
+    extra: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        return self.atlas.nbytes + self.extra
+
+
+class FramesView(TimelineView):
+    """A timeline of pictures; P pins it, C changes the way of comparing, Shift+Left and Right move the divider."""
 
     accepts = Frames
-    picture_formats = ("GIF animation (*.gif)", "MP4 film (*.mp4)", "PNG picture of this moment (*.png)")
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._frames: list[Frames | None] = []
-        self._fresh: set[int] = set()
-        self._position = 0
-        self._following = True
-        self._sheets: OrderedDict[int, Atlas] = OrderedDict()
+        self._sheets: OrderedDict[tuple[str, int], Sheet] = OrderedDict()
         self._sheet_bytes = 0
         self._thumbs: dict[int, QImage] = {}
-        self._clock = QTimer(self)
-        self._clock.setTimerType(Qt.TimerType.PreciseTimer)
-        self._clock.timeout.connect(self._tick)
-        self.canvas = ImageCanvas()
+        self._pinned: tuple[Frames | None, ...] = ()
+        self._pinned_step = 0
+        self._moved_on = False
+        super().__init__(parent)
+        self.pin_button = tool_button(PIN_TIP, checkable=True)
+        self.pin_button.clicked.connect(self.toggle_pin)
+        self.transport.add(self.pin_button)
+        self.slider.installEventFilter(self)
+        self.restyle()
+        self._dress_pin()
+
+    def make_body(self) -> QWidget:
+        self.canvas = CompareCanvas()
         self.canvas.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.canvas.setAccessibleName("Frame")
-        self.readings = Readings()
-        self.strip = Filmstrip(self._thumb)
-        self.strip.picked.connect(self.go_to)
+        self.compare_bar = CompareBar()
+        self.compare_bar.changed.connect(self.redraw)
+        self.compare_bar.unpin_requested.connect(self.unpin)
+        self.compare_bar.hide()
         body = QWidget()
         column = QVBoxLayout(body)
-        column.setContentsMargins(0, 0, 0, 4)
-        column.setSpacing(4)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.compare_bar)
         column.addWidget(self.canvas, 1)
-        lower = QVBoxLayout()
-        lower.setContentsMargins(12, 0, 12, 0)
-        lower.setSpacing(4)
-        lower.addWidget(self.readings)
-        lower.addLayout(self._transport())
-        lower.addWidget(self.strip)
-        column.addLayout(lower)
-        self.set_body(body)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.restyle()
+        return body
 
-    def _transport(self) -> QHBoxLayout:
-        def button(tip: str, checkable: bool = False) -> QToolButton:
-            made = QToolButton()
-            made.setToolTip(tip)
-            made.setAccessibleName(tip)
-            made.setCheckable(checkable)
-            made.setIconSize(QSize(16, 16))
-            return made
+    # ---- one moment
 
-        self.previous_button = button("One frame back (Left)")
-        self.play_button = button("Play or pause (K)")
-        self.next_button = button("One frame on (Right)")
-        self.loop_button = button("Begin again at the end (L)", checkable=True)
-        self.loop_button.setChecked(True)
-        self.previous_button.clicked.connect(lambda: self._step(-1))
-        self.next_button.clicked.connect(lambda: self._step(1))
-        self.play_button.clicked.connect(self.toggle_play)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setAccessibleName("Moment of the timeline")
-        self.slider.setToolTip("Drag through the timeline")
-        self.slider.setMinimumWidth(40)
-        self.slider.valueChanged.connect(self._slid)
-        self.count_label = QLabel()
-        self.count_label.setProperty("role", "caption")
-        self.count_label.setFont(tabular(self.count_label.font()))
-        self.count_label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.speed_box = QComboBox()
-        for speed in SPEEDS:
-            self.speed_box.addItem(f"{speed:g}×", speed)
-        self.speed_box.setCurrentIndex(SPEEDS.index(1.0))
-        self.speed_box.setFixedWidth(68)
-        self.speed_box.setToolTip("Speed of play")
-        self.speed_box.setAccessibleName("Speed of play")
-        self.speed_box.currentIndexChanged.connect(self._set_pace)
-        row = QHBoxLayout()
-        row.setSpacing(4)
-        for widget in (self.previous_button, self.play_button, self.next_button):
-            row.addWidget(widget)
-        row.addWidget(self.slider, 1)
-        row.addWidget(self.count_label)
-        row.addWidget(self.loop_button)
-        row.addWidget(self.speed_box)
-        return row
-
-    # ---- frames come in
-
-    def start_sequence(self, total: int) -> None:
-        """New frames are coming. The old ones stay until each is replaced, so that nothing flickers."""
-        total = max(1, total)
-        self._fresh.clear()
-        self._frames = (self._frames + [None] * total)[:total]
-        for index in [i for i in self._sheets if i >= total]:
-            self._sheet_bytes -= self._sheets.pop(index).nbytes
-        self._thumbs = {i: thumb for i, thumb in self._thumbs.items() if i < total}
-        self._position = min(self._position, total - 1)
-        self.slider.blockSignals(True)
-        self.slider.setRange(0, total - 1)
-        self.slider.blockSignals(False)
-        self.strip.set_total(total)
-        widest = self.count_label.fontMetrics().horizontalAdvance(f"{total} / {total}")
-        self.count_label.setMinimumWidth(widest + 4)
-        self._set_pace()
-
-    def draw_payload(self, payload: Payload) -> None:
-        frame = cast(Frames, payload)
-        if not 0 <= frame.index < frame.total:
-            raise ValueError(f"Frame {frame.index} is not one of {frame.total}.")
-        if not len(check_images(frame.images)):
+    def check_moment(self, moment: Moment) -> None:
+        frame = cast(Frames, moment)
+        n = len(check_images(frame.images))
+        if not n:
             raise ValueError("The frame holds no pictures.")
-        # a frame that has already come in this sequence is the beginning of the next one
-        if frame.total != len(self._frames) or frame.index in self._fresh:
-            self.start_sequence(frame.total)
-        self._frames[frame.index] = frame
-        self._fresh.add(frame.index)
-        if frame.index in self._sheets:
-            self._sheet_bytes -= self._sheets.pop(frame.index).nbytes
-        self._thumbs.pop(frame.index, None)
-        if self._following and not self.playing:
-            self._show_frame(frame.index)
-        elif frame.index == self._position:
-            self._show_frame(self._position)
-        self.strip.update()
-        if self.more_to_come():
-            self.set_busy(len(self._fresh) / frame.total)
+        if frame.panels and n % len(frame.panels):
+            raise ValueError(f"{n} pictures do not make {len(frame.panels)} equal panels.")
 
-    def more_to_come(self) -> bool:
-        return len(self._fresh) < len(self._frames)
+    def show_moment(self, index: int, moment: Moment) -> None:
+        frame = cast(Frames, moment)
+        other = self.pinned_at(index)
+        trouble = ""
+        if other is not None:
+            trouble = unlike(other.images, frame.images, (other.panels, frame.panels))
+        elif self._pinned:
+            trouble = "This moment had not been computed when the timeline was pinned."
+        self.compare_bar.tell(self._pin_text(), trouble)
+        if other is None or trouble:
+            self._draw(frame, frame.panels, self._sheet(("now", index), lambda: frame.images))
+        else:
+            self._draw_compared(index, frame, other)
 
-    def frames(self) -> tuple[Frames, ...]:
-        """All frames of the present sequence that have come, in the timeline's order."""
-        return tuple(f for i, f in enumerate(self._frames) if f is not None and i in self._fresh)
+    def _draw(
+        self, frame: Frames, titles: Sequence[str], sheet: Sheet, groups: int = 1, left: Sheet | None = None
+    ) -> None:
+        self.canvas.set_images(
+            sheet.images,
+            columns=frame.columns,
+            rows=frame.rows,
+            heads=frame.heads,
+            atlas=sheet.atlas,
+            panels=titles,
+            groups=groups,
+        )
+        if left is None:
+            self.canvas.set_other(None)
+        else:
+            self.canvas.set_other(left.atlas, left.images)
 
-    def forget(self) -> None:
-        self.pause()
-        self._frames, self._position, self._following = [], 0, True
-        self._fresh.clear()
-        self._sheets.clear()
-        self._thumbs.clear()
-        self._sheet_bytes = 0
-        self.canvas.clear()
-        self.strip.set_total(0)
+    def _draw_compared(self, index: int, frame: Frames, other: Frames) -> None:
+        names = frame.panels or ("",)
+        mode, gain = self.compare_bar.mode, self.compare_bar.gain
+        if mode == SIDE:
+            both = self._sheet(("side", index), lambda: np.concatenate([other.images, frame.images]))
+            self._draw(frame, paired_titles(frame.panels), both, groups=2)
+        elif mode == DIFFERENCE:
+            apart = self._sheet((f"× {gain}", index), lambda: difference(frame.images, other.images, gain))
+            self._draw(frame, [f"|{name or NOW} − {PINNED}| ×{gain}" for name in names], apart)
+        else:
+            now = self._sheet(("now", index), lambda: frame.images)
+            left = self._sheet((PINNED, other.index), lambda: other.images)
+            self._draw(frame, frame.panels or [f"{PINNED} | {NOW}"], now, left=left)
 
-    # ---- going through them
-
-    @property
-    def position(self) -> int:
-        """The index that is looked at."""
-        return self._position
-
-    @property
-    def playing(self) -> bool:
-        return self._clock.isActive()
-
-    def go_to(self, index: int) -> None:
-        """Looks at frame ``index``; at the newest one the view follows what comes."""
-        if not self._frames:
-            return
-        index = min(max(index, 0), len(self._frames) - 1)
-        self._following = index >= max(self._fresh, default=0)
-        self._show_frame(index)
-
-    def toggle_play(self) -> None:
-        """Plays from here, or from the beginning where this is the end; or pauses."""
-        if self.playing:
-            self.pause()
-        elif len(self._frames) > 1:
-            if self._position >= len(self._frames) - 1:
-                self._show_frame(0)
-            self._following = False
-            self._set_pace()
-            self._clock.start()
-            self._dress_play()
-
-    def pause(self) -> None:
-        self._clock.stop()
-        self._dress_play()
-
-    def _tick(self) -> None:
-        ahead = self._position + 1
-        if ahead >= len(self._frames):
-            if not self.loop_button.isChecked():
-                self._following = True
-                self.pause()
-                return
-            ahead = 0
-        if self._frames[ahead] is not None:  # else it is still being computed: wait for it
-            self._show_frame(ahead)
-
-    def _step(self, by: int) -> None:
-        self.pause()
-        self.go_to(self._position + by)
-
-    def _slid(self, value: int) -> None:
-        self.pause()
-        self.go_to(value)
-
-    def _set_pace(self) -> None:
-        rate = min(max(len(self._frames) / WHOLE_SECONDS, SLOWEST), FASTEST) * float(self.speed_box.currentData())
-        self._clock.setInterval(max(8, round(1000 / rate)))
-
-    def _show_frame(self, index: int) -> None:
-        self._position = index
-        self.slider.blockSignals(True)
-        self.slider.setValue(index)
-        self.slider.blockSignals(False)
-        self.strip.set_position(index)
-        self.count_label.setText(f"{index + 1} / {len(self._frames)}")
-        frame = self._frames[index]
-        if frame is not None:
-            self.canvas.set_images(frame.images, atlas=self._sheet(index, frame))
-            self.readings.show_values(frame.caption, frame.readings)
-
-    def _sheet(self, index: int, frame: Frames) -> Atlas:
-        sheet = self._sheets.get(index)
+    def _sheet(self, key: tuple[str, int], make: Callable[[], NDArray[Any]]) -> Sheet:
+        sheet = self._sheets.get(key)
         if sheet is None:
-            sheet = self._sheets[index] = make_atlas(frame.images)
+            images = make()
+            kept = key[0] in ("now", PINNED)
+            # what was computed here is kept in bytes: enough to be read under the mouse
+            sheet = Sheet(make_atlas(images), images if kept else to_uint8(images), 0 if kept else images.size)
+            self._sheets[key] = sheet
             self._sheet_bytes += sheet.nbytes
             while self._sheet_bytes > CACHE_BYTES and len(self._sheets) > 1:
                 self._sheet_bytes -= self._sheets.popitem(last=False)[1].nbytes
         else:
-            self._sheets.move_to_end(index)
+            self._sheets.move_to_end(key)
         return sheet
 
-    def _thumb(self, index: int) -> QImage | None:
+    def forget_moment(self, index: int) -> None:
+        self._drop(lambda kind, at: at == index and kind != PINNED)
+        self._thumbs.pop(index, None)
+
+    def forget_moments(self) -> None:
+        self._sheets.clear()
+        self._thumbs.clear()
+        self._sheet_bytes = 0
+        self.unpin()
+        self.canvas.clear()
+
+    def _drop(self, which: Callable[[str, int], bool]) -> None:
+        for key in [key for key in self._sheets if which(*key)]:
+            self._sheet_bytes -= self._sheets.pop(key).nbytes
+
+    def frames(self) -> tuple[Frames, ...]:
+        """All frames of the present sequence that have come, in the timeline's order."""
+        return cast(tuple[Frames, ...], self.moments())
+
+    def thumb(self, index: int) -> QImage | None:
         """The first picture of a frame, small; made when the strip first needs it."""
-        frame = self._frames[index] if index < len(self._frames) else None
+        frame = self.moment(index)
         if frame is None:
             return None
         if index not in self._thumbs:
-            one = make_atlas(frame.images[:1])
+            one = make_atlas(cast(Frames, frame).images[:1])
             grows = max(one.width, one.height) <= THUMB
             how = Qt.TransformationMode.FastTransformation if grows else Qt.TransformationMode.SmoothTransformation
             # copied first: scaling to the same size would share memory that goes away with the sheet
             self._thumbs[index] = one.image.copy().scaled(THUMB, THUMB, Qt.AspectRatioMode.KeepAspectRatio, how)
         return self._thumbs[index]
 
+    # ---- pinning
+
+    @property
+    def pinned(self) -> tuple[Frames | None, ...]:
+        """The pinned timeline, None where it was not computed yet; () when nothing is pinned."""
+        return self._pinned
+
+    def pinned_at(self, index: int) -> Frames | None:
+        """What of the pinned timeline lies at the same part of its way as ``index`` of this one."""
+        if not self._pinned:
+            return None
+        part = index / max(1, self.total - 1)
+        return self._pinned[round(part * (len(self._pinned) - 1))]
+
+    def toggle_pin(self) -> None:
+        if self._pinned:
+            self.unpin()
+        else:
+            self.pin()
+
+    def pin(self) -> None:
+        """Keeps the present timeline; whatever is asked next is compared with it. Nothing without a timeline."""
+        frames = {frame.index: frame for frame in self.frames()}
+        if frames:
+            self._set_pinned(tuple(frames.get(i) for i in range(self.total)))
+        else:
+            self._dress_pin()
+
+    def unpin(self) -> None:
+        self._set_pinned(())
+
+    def _set_pinned(self, frames: tuple[Frames | None, ...]) -> None:
+        self._pinned, self._pinned_step, self._moved_on = frames, self.step, False
+        self._drop(lambda kind, at: kind != "now")
+        self.readings.set_pinned([None if frame is None else frame.readings for frame in frames])
+        self.compare_bar.setVisible(bool(frames))
+        self._dress_pin()
+        self.redraw()
+
+    def _pin_text(self) -> str:
+        if not self._moved_on:
+            return "Pinned; the next answers are compared with it."
+        left = " (left)" if self.compare_bar.mode == SWIPE else ""
+        return f"Pinned{left}: {len(self._pinned)} moments of step {self._pinned_step:,}"
+
+    def _dress_pin(self) -> None:
+        if not hasattr(self, "pin_button"):
+            return
+        there = bool(self._pinned or self._moments)
+        tip = "Unpin: no more comparing (P)" if self._pinned else PIN_TIP
+        self.pin_button.setToolTip(tip if there else "There is no timeline to pin yet")
+        self.pin_button.setAccessibleName(tip)
+        self.pin_button.setEnabled(there)
+        self.pin_button.setChecked(bool(self._pinned))
+        self.pin_button.setIcon(icon("push-pin", theme.colours.accent if self._pinned else theme.colours.text))
+
+    def start_sequence(self, total: int) -> None:
+        if total != self.total:  # other moments of the pinned timeline lie at the same indices now
+            self._drop(lambda kind, at: kind not in ("now", PINNED))
+        super().start_sequence(total)
+        self._moved_on = True
+        self._dress_pin()
+        if self._pinned:
+            self.redraw()
+
     # ---- the view's own
+
+    def menu(self) -> QMenu:
+        menu = super().menu()
+        if self._pinned:
+            for action in menu.actions()[1:]:
+                action.setToolTip("Saves the newest timeline, without the pinned one")
+        return menu
 
     def picture(self) -> QImage:
         return self.canvas.picture()
 
-    def payloads_for_picture(self) -> tuple[Payload, ...]:
-        return self.frames()
-
-    def payloads_for_data(self) -> tuple[Payload, ...]:
-        return self.frames()
-
-    def narrow(self, payloads: tuple[Payload, ...], path: str) -> tuple[Payload, ...]:
-        """A still picture is the moment that is looked at."""
-        if not path.lower().endswith(".png"):
-            return payloads
-        here = [p for p in payloads if isinstance(p, Frames) and p.index == self._position]
-        return tuple(here) or payloads[-1:]
-
     def restyle(self) -> None:
-        self.previous_button.setIcon(icon("caret-left"))
-        self.next_button.setIcon(icon("caret-right"))
-        self.loop_button.setIcon(icon("repeat"))
-        self._dress_play()
+        super().restyle()
+        self.compare_bar.restyle()
+        self._dress_pin()
 
-    def _dress_play(self) -> None:
-        self.play_button.setIcon(icon("pause" if self.playing else "play", theme.colours.text))
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """With Shift the arrows are the divider's, also where the slider has the keyboard."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and self._moves_divider(event):
+            return True
+        return super().eventFilter(watched, event)
+
+    def _moves_divider(self, event: QKeyEvent) -> bool:
+        step = {Qt.Key.Key_Left: -DIVIDER_STEP, Qt.Key.Key_Right: DIVIDER_STEP}.get(Qt.Key(event.key()))
+        wanted = step is not None and bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if step is None or not wanted or not self.canvas.divider_lines():
+            return False
+        self.canvas.move_divider(self.canvas.divider + step)
+        return True
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        steps = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
-        ends = {Qt.Key.Key_Home: 0, Qt.Key.Key_End: len(self._frames) - 1}
-        key = Qt.Key(event.key())
-        if key in steps:
-            self._step(steps[key])
-        elif key in ends:
-            self._slid(ends[key])
-        elif key == Qt.Key.Key_K:
-            self.toggle_play()
-        elif key == Qt.Key.Key_L:
-            self.loop_button.toggle()
-        else:
+        if event.key() == Qt.Key.Key_P:
+            self.toggle_pin()
+        elif event.key() == Qt.Key.Key_C and self._pinned:
+            self.compare_bar.next_mode()
+        elif not self._moves_divider(event):
             super().keyPressEvent(event)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.strip.setVisible(self.height() >= STRIP_FROM_HEIGHT)
-        self.speed_box.setVisible(self.width() >= 360)
-        self.previous_button.setVisible(self.width() >= 260)
-        self.next_button.setVisible(self.width() >= 260)
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self.pause()

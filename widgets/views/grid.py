@@ -30,7 +30,7 @@ class ImageGridView(View):
         p = cast(ImageGrid, payload)
         if not len(p.images):
             raise ValueError("The answer holds no pictures.")
-        self.canvas.set_images(p.images, p.columns, p.captions, p.labels, p.rows, p.heads)
+        self.canvas.set_images(p.images, p.columns, p.captions, p.labels, p.rows, p.heads, caption=p.caption)
 
     def forget(self) -> None:
         self.canvas.clear()

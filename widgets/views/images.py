@@ -89,7 +89,10 @@ def from_qimage(image: QImage) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where ``count`` tiles go: each ``tile_w`` x ``tile_h`` at (``x``, ``y``) plus whole pitches, in pixels."""
+    """Where ``count`` tiles go: each ``tile_w`` x ``tile_h`` at (``x``, ``y``) plus whole pitches, in pixels.
+
+    ``panels`` are equal grids of ``columns``, the tiles panel-major: how far each lies from (``x``, ``y``).
+    """
 
     count: int
     columns: int
@@ -99,22 +102,40 @@ class Layout:
     y: int
     pitch_x: int
     pitch_y: int
+    panels: tuple[tuple[int, int], ...] = ((0, 0),)
+
+    @property
+    def per(self) -> int:
+        """Tiles in each panel."""
+        return self.count // len(self.panels)
 
     @property
     def rows(self) -> int:
-        return -(-self.count // self.columns)
+        return -(-self.per // self.columns)
 
     def rect(self, index: int) -> QRect:
-        row, column = divmod(index, self.columns)
-        return QRect(self.x + column * self.pitch_x, self.y + row * self.pitch_y, self.tile_w, self.tile_h)
+        panel, within = divmod(index, self.per)
+        row, column = divmod(within, self.columns)
+        dx, dy = self.panels[panel]
+        x, y = self.x + dx + column * self.pitch_x, self.y + dy + row * self.pitch_y
+        return QRect(x, y, self.tile_w, self.tile_h)
+
+    def panel_rect(self, panel: int) -> QRect:
+        """All of one panel's tiles."""
+        first = self.rect(panel * self.per)
+        width = (self.columns - 1) * self.pitch_x + self.tile_w
+        return QRect(first.x(), first.y(), width, (self.rows - 1) * self.pitch_y + self.tile_h)
 
     def at(self, x: float, y: float) -> int | None:
         """The tile under a point; None between tiles and beside them."""
-        column, in_x = divmod(x - self.x, self.pitch_x)
-        row, in_y = divmod(y - self.y, self.pitch_y)
-        index = int(row) * self.columns + int(column)
-        inside = 0 <= column < self.columns and row >= 0 and in_x < self.tile_w and in_y < self.tile_h
-        return index if inside and index < self.count else None
+        for panel, (dx, dy) in enumerate(self.panels):
+            column, in_x = divmod(x - self.x - dx, self.pitch_x)
+            row, in_y = divmod(y - self.y - dy, self.pitch_y)
+            within = int(row) * self.columns + int(column)
+            inside = 0 <= column < self.columns and row >= 0 and in_x < self.tile_w and in_y < self.tile_h
+            if inside and within < self.per:
+                return panel * self.per + within
+        return None
 
 
 def lay_out(count: int, height: int, width: int, columns: int, area: QRect, gap: int, caption: int = 0) -> Layout:
@@ -140,3 +161,34 @@ def lay_out(count: int, height: int, width: int, columns: int, area: QRect, gap:
     x = area.x() + max(0, (area.width() - total_w) // 2)
     y = area.y() + max(0, (area.height() - total_h) // 2)
     return Layout(count, k, tile_w, tile_h, x, y, tile_w + gap, tile_h + caption + gap)
+
+
+def lay_out_panels(
+    count: int, height: int, width: int, columns: int, area: QRect, gap: int, shape: tuple[int, int], head: int = 0
+) -> Layout:
+    """``count`` tiles in ``shape`` (groups, panels of each) equal grids; ``head`` pixels are free above each grid.
+
+    Groups lie above one another with their panels beside one another, or the other way about: whichever gives the
+    larger tiles, and among equals what follows the shape of ``area``.
+    """
+    groups, each = shape
+    apart = 4 * gap
+    wide = area.width() >= area.height()
+    best: tuple[Layout, int, int, bool] | None = None
+    for down, across, upright in sorted(
+        ((groups, each, True), (each, groups, False)), key=lambda s: -s[1 if wide else 0]
+    ):
+        room_w = (area.width() - (across - 1) * apart) // across
+        room_h = (area.height() - (down - 1) * apart) // down - head
+        grid = lay_out(count // (groups * each), height, width, columns, QRect(0, 0, room_w, room_h), gap)
+        if best is None or grid.tile_w > best[0].tile_w:
+            best = (grid, down, across, upright)
+    assert best is not None
+    grid, down, across, upright = best
+    step_x = grid.columns * grid.pitch_x - gap + apart
+    step_y = grid.rows * grid.pitch_y - gap + apart + head
+    x = area.x() + max(0, (area.width() - across * step_x + apart) // 2)
+    y = area.y() + max(0, (area.height() - down * step_y + apart) // 2) + head
+    places = [(g, p) if upright else (p, g) for g in range(groups) for p in range(each)]
+    panels = tuple((column * step_x, row * step_y) for row, column in places)
+    return Layout(count, grid.columns, grid.tile_w, grid.tile_h, x, y, grid.pitch_x, grid.pitch_y, panels)

@@ -1,0 +1,151 @@
+"""Planes as a picture for files: heat, backdrop, arrows, trails and points on white. Knows no screen and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from engine.payloads import Plane
+
+GAP = 12
+"""Pixels between planes."""
+FINER = 2
+"""Everything is drawn so many times larger and averaged, for smooth edges."""
+FADES = (26, 44, 70, 108, 166)
+"""How opaque a trail is, of 255, from its beginning to its end."""
+VIRIDIS = (
+    "#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
+)  # fmt: skip
+"""Even stops of the map for densities, as on the screen."""
+LABELS = (
+    "#4e9fe5", "#f2914a", "#4fb86a", "#e2595f", "#a583d6",
+    "#b9866f", "#e58ac4", "#a3acb8", "#c9c24a", "#3fc0cc",
+)  # fmt: skip
+"""Colours of classes, as on the screen."""
+ACCENT = "#4c8dff"
+Rgb = tuple[int, int, int]
+
+
+def draw_planes(planes: Sequence[Plane], side: int = 360) -> Image.Image:
+    """The planes from left to right as an RGB picture; the longer side of each plane's extent takes ``side`` pixels.
+
+    The extents' upper edges are at the top, y points up. ValueError where there is no plane, or an extent is empty.
+    """
+    if not planes:
+        raise ValueError("there are no planes to draw")
+    pictures = [_draw(plane, side) for plane in planes]
+    width = sum(p.width + GAP for p in pictures) - GAP
+    whole = Image.new("RGB", (width, max(p.height for p in pictures)), "white")
+    x = 0
+    for picture in pictures:
+        whole.paste(picture, (x, 0))
+        x += picture.width + GAP
+    return whole
+
+
+class _Canvas:
+    """A plane in the making; ``scale`` pixels per unit of the plane."""
+
+    def __init__(self, extent: tuple[float, float, float, float], side: int) -> None:
+        self.x0, x1, y0, self.y1 = (float(v) for v in extent)
+        w, h = x1 - self.x0, self.y1 - y0
+        if not (w > 0 and h > 0 and np.isfinite(w + h)):
+            raise ValueError(f"a plane's extent must be x0 < x1, y0 < y1; this is {extent}")
+        self.scale = side * FINER / max(w, h)
+        wide, high = (max(1, round(v * self.scale / FINER)) * FINER for v in (w, h))
+        self.size = (wide, high)
+        self.image = Image.new("RGBA", self.size, "white")
+
+    def pixels(self, points: Any) -> np.ndarray:
+        """Plane points (..., 2) in pixels, y down; what is not finite stays so."""
+        points = np.asarray(points, float)
+        return np.stack([(points[..., 0] - self.x0) * self.scale, (self.y1 - points[..., 1]) * self.scale], axis=-1)
+
+    def layer(self) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+        made = Image.new("RGBA", self.size, (255, 255, 255, 0))
+        return made, ImageDraw.Draw(made)
+
+
+def _draw(plane: Plane, side: int) -> Image.Image:
+    canvas = _Canvas(plane.extent, side)
+    if plane.heat is not None:
+        heat = Image.fromarray(heat_pixels(plane.heat)).resize(canvas.size, Image.Resampling.BILINEAR)
+        canvas.image.paste(heat)
+    faint = (255, 255, 255) if plane.heat is not None else (99, 104, 111)
+    if plane.backdrop is not None:
+        _dots(canvas, plane.backdrop, [(*faint, 120)] * len(plane.backdrop), 0.8)
+    if plane.arrows is not None and len(plane.arrows):
+        _arrows(canvas, np.asarray(plane.arrows, float), (*faint, 170))
+    colours = _colours(plane)
+    if plane.trails is not None:
+        _trails(canvas, plane.trails, colours)
+    if plane.points is not None:
+        radius = 2.2 if len(plane.points) > 200 else 3.5
+        if plane.heat is not None:
+            _dots(canvas, plane.points, [(255, 255, 255, 255)] * len(plane.points), radius + 0.8)
+        _dots(canvas, plane.points, [(*c, 255) for c in colours], radius)
+    return canvas.image.convert("RGB").reduce(FINER)
+
+
+def heat_pixels(heat: Any) -> np.ndarray:
+    """A density (R, C) >= 0, row 0 lowest, as uint8 (R, C, 3), row 0 at the top, from nothing to its maximum."""
+    level = np.clip(np.nan_to_num(np.asarray(heat, float), nan=0.0, posinf=0.0, neginf=0.0), 0, None)[::-1]
+    level /= max(float(level.max()), 1e-30)
+    stops = np.array([_rgb(stop) for stop in VIRIDIS])
+    places = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(level, places, stops[:, k]) for k in range(3)], axis=-1).round().astype(np.uint8)
+
+
+def _rgb(colour: str) -> Rgb:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _colours(plane: Plane) -> list[Rgb]:
+    """One per point, or per trail where there are no points."""
+    if plane.labels is not None:
+        return [_rgb(LABELS[int(k) % len(LABELS)] if k >= 0 else ACCENT) for k in plane.labels]
+    those = plane.points if plane.points is not None else plane.trails
+    return [_rgb(ACCENT)] * (0 if those is None else len(those))
+
+
+def _dots(canvas: _Canvas, points: Any, colours: Sequence[tuple[int, ...]], radius: float) -> None:
+    layer, draw = canvas.layer()
+    r = radius * FINER
+    for (x, y), colour in zip(canvas.pixels(points).tolist(), colours, strict=True):
+        if np.isfinite(x + y):
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
+    canvas.image.alpha_composite(layer)
+
+
+def _arrows(canvas: _Canvas, arrows: np.ndarray, colour: tuple[int, ...]) -> None:
+    """The longest takes its share of the plane; open heads."""
+    layer, draw = canvas.layer()
+    arrows = arrows[np.isfinite(arrows).all(axis=1)]
+    longest = max(float(np.hypot(arrows[:, 2], arrows[:, 3]).max(initial=0.0)), 1e-30)
+    reach = max(canvas.size) / max(np.sqrt(len(arrows)), 6) * 0.9
+    starts, steps = canvas.pixels(arrows[:, :2]), arrows[:, 2:] / longest * (reach, -reach)
+    for start, step in zip(starts, steps, strict=True):
+        tip, length = start + step, float(np.hypot(*step))
+        draw.line([*start, *tip], fill=colour, width=FINER)
+        if length > 3 * FINER:
+            along = step / length * min(length * 0.4, 4.5 * FINER)
+            across = along[::-1] * (-0.6, 0.6)
+            draw.line([*(tip - along + across), *tip, *(tip - along - across)], fill=colour, width=FINER)
+    canvas.image.alpha_composite(layer)
+
+
+def _trails(canvas: _Canvas, trails: Any, colours: Sequence[Rgb]) -> None:
+    places = canvas.pixels(trails)
+    bounds = np.unique(np.linspace(0, places.shape[1] - 1, len(FADES) + 1).round().astype(int))
+    pieces = list(pairwise(bounds))
+    for (begin, end), alpha in zip(pieces, FADES[len(FADES) - len(pieces) :], strict=True):
+        layer, draw = canvas.layer()
+        for line, colour in zip(places[:, begin : end + 1], colours, strict=True):
+            good = line[np.isfinite(line).all(axis=1)]
+            if len(good) > 1:
+                draw.line(good.ravel().tolist(), fill=(*colour, alpha), width=FINER)
+        canvas.image.alpha_composite(layer)

@@ -1,0 +1,1 @@
+"""Flows and diffusion where their mathematics can be seen: in the plane."""

@@ -1,0 +1,472 @@
+"""Latent diffusion in two stages: an autoencoder, then a diffusion transformer on its codes. Knows nothing of training
+loops or windows. After Rombach et al. 2022 and Peebles & Xie 2023, small enough for a processor.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.data.tensors import Batch, ImageTensors
+from engine.nn.average import Average, MeanOverTime
+from engine.nn.coder import Shape, halvings
+from engine.nn.denoising_real import DenoisingReal
+from engine.nn.gaussian import kl_to_standard_normal
+from engine.nn.latent_probes import pictures
+from engine.nn.noising import TARGETS, Diffusion, Look, Noising, StraightLine
+from engine.nn.unet import embed_time, groups
+from engine.params import knob
+from engine.payloads import ImageGrid
+from engine.probes import Number, probe
+from engine.study import Images, Study, Term
+
+HEADS = 4
+TIMESTEPS = 1000
+MEASURED = 1000
+"""Training pictures over which the codes are measured when the first stage ends."""
+FEW = 8
+"""Pictures of a batch on which the waiting transformer's loss is read."""
+MEMORY = 0.98
+"""Of the running measure of the codes that serves until then."""
+
+
+# ---- the first stage's network --------------------------------------------------------------------------------------
+
+
+class Residual(nn.Module):
+    """Two convolutions beside the way straight through, (B, C, H, W) -> the same."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.GroupNorm(groups(channels), channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(groups(channels), channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.body(x)
+        return out
+
+
+class SpatialEncoder(nn.Module):
+    """(B, C, H, W) -> mean and log variance of the code, (B, ``channels``, h, w) each: sides halved ``halvings``
+    times."""
+
+    def __init__(self, shape: Shape, width: int, channels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = shape[0]
+        for i in range(halvings(*shape[1:])):
+            after = width * min(2, 2**i)
+            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.SiLU()]
+            before = after
+        layers += [Residual(before), nn.GroupNorm(groups(before), before), nn.SiLU()]
+        self.net = nn.Sequential(*layers, nn.Conv2d(before, 2 * channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.net(x).chunk(2, 1)
+        return mean, log_variance.clamp(-20, 10)
+
+
+class SpatialDecoder(nn.Module):
+    """(B, ``channels``, h, w) -> pictures (B, C, H, W), no squashing at the end: the way back."""
+
+    def __init__(self, shape: Shape, width: int, channels: int) -> None:
+        super().__init__()
+        n = halvings(*shape[1:])
+        top = width * min(2, 2 ** (n - 1))
+        layers: list[nn.Module] = [nn.Conv2d(channels, top, 3, padding=1), Residual(top), Residual(top), nn.SiLU()]
+        before = top
+        for i in range(n - 1, -1, -1):
+            after = width * min(2, 2 ** (i - 1)) if i else max(4, width // 2)
+            # An odd side was rounded down on the way in; the output padding gives the lost row or column back.
+            odd = ((shape[1] >> i) % 2, (shape[2] >> i) % 2)
+            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, output_padding=odd), nn.SiLU()]
+            before = after
+        self.net = nn.Sequential(*layers, nn.Conv2d(before, shape[0], 3, padding=1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        out: Tensor = self.net(z)
+        return out
+
+
+class Stage(nn.Module):
+    """Which step this is, and how the codes are scaled: all that the second stage has to know of the first."""
+
+    steps: Tensor
+    measured: Tensor
+    reach: Tensor
+    mean: Tensor
+    std: Tensor
+    reconstruction: Tensor
+    kl: Tensor
+
+    def __init__(self, channels: int, device: torch.device) -> None:
+        super().__init__()
+        # On the processor, so that reading them never waits for a GPU.
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.register_buffer("measured", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("reach", torch.full((), 10.0))
+        self.register_buffer("mean", torch.zeros(channels, 1, 1, device=device))
+        self.register_buffer("std", torch.ones(channels, 1, 1, device=device))
+        self.register_buffer("reconstruction", torch.zeros((), device=device))
+        self.register_buffer("kl", torch.zeros((), device=device))
+
+    @torch.no_grad()
+    def follow(self, z: Tensor, memory: float) -> None:
+        """Takes the mean and deviation of codes (B, C, h, w) into the running ones; ``memory`` 0 forgets those."""
+        self.mean.lerp_(z.mean((0, 2, 3))[:, None, None], 1 - memory)
+        self.std.lerp_(z.std((0, 2, 3))[:, None, None].clamp(min=1e-4), 1 - memory)
+
+
+# ---- the second stage's network -------------------------------------------------------------------------------------
+
+
+class DiTBlock(nn.Module):
+    """Attention and a small network, each scaled, shifted and gated by time and class; the gates begin at 0
+    (adaLN-Zero)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.adapt = nn.Linear(width, 6 * width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width))
+        nn.init.zeros_(self.adapt.weight)
+        nn.init.zeros_(self.adapt.bias)
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        b, n, d = h.shape
+        shift, scale, gate, shift2, scale2, gate2 = self.adapt(e)[:, None].chunk(6, 2)
+        x = F.layer_norm(h, (d,)) * (1 + scale) + shift
+        q, k, v = self.qkv(x).view(b, n, 3, HEADS, d // HEADS).permute(2, 0, 3, 1, 4).unbind(0)
+        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, n, d)
+        h = h + gate * self.out(seen)
+        out: Tensor = h + gate2 * self.mlp(F.layer_norm(h, (d,)) * (1 + scale2) + shift2)
+        return out
+
+
+class DiT(nn.Module):
+    """(B, C, h, w), t (B,), class (B,) -> (B, C, h, w). A patch of ``patch`` x ``patch`` cells is a token; class
+    ``classes`` means none is named. It says 0 before it has learned anything."""
+
+    positions: Tensor
+
+    def __init__(self, shape: Shape, width: int, depth: int, patch: int, classes: int) -> None:
+        super().__init__()
+        c, h, w = shape
+        width = max(1, round(width / (4 * HEADS))) * 4 * HEADS
+        self.patch = patch
+        self.size = width
+        self.rows, self.columns = -(-h // patch), -(-w // patch)
+        self.first = nn.Linear(c * patch * patch, width)
+        self.register_buffer("positions", positions(self.rows, self.columns, width), persistent=False)
+        self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.kind = nn.Embedding(classes + 1, width)
+        self.blocks = nn.ModuleList(DiTBlock(width) for _ in range(depth))
+        self.adapt = nn.Linear(width, 2 * width)
+        self.last = nn.Linear(width, c * patch * patch)
+        for layer in (self.adapt, self.last):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        p, rows, columns = self.patch, self.rows, self.columns
+        e = F.silu(self.time(embed_time(t, self.size)) + self.kind(y))
+        x = F.pad(x, (0, columns * p - w, 0, rows * p - h))
+        tokens = x.view(b, c, rows, p, columns, p).permute(0, 2, 4, 1, 3, 5).reshape(b, rows * columns, -1)
+        v = self.first(tokens) + self.positions
+        for block in self.blocks:
+            v = block(v, e)
+        shift, scale = self.adapt(e)[:, None].chunk(2, 2)
+        v = self.last(F.layer_norm(v, (self.size,)) * (1 + scale) + shift)
+        v = v.view(b, rows, columns, c, p, p).permute(0, 3, 1, 4, 2, 5).reshape(b, c, rows * p, columns * p)
+        return v[:, :, :h, :w]
+
+
+def positions(rows: int, columns: int, width: int) -> Tensor:
+    """Sines and cosines of row and column, (rows * columns, width); Vaswani et al. 2017, a half for each direction."""
+    quarter = width // 4
+    frequencies = torch.exp(-math.log(10_000.0) * torch.arange(quarter) / quarter)
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    angles = torch.stack([row, column], -1).view(-1, 2, 1) * frequencies
+    return torch.cat([angles.sin(), angles.cos()], 2).flatten(1)
+
+
+# ---- the study ------------------------------------------------------------------------------------------------------
+
+
+class LatentDiffusion(DenoisingReal, Study):
+    """Diffusion where there is less to compute: first an autoencoder learns to press a picture into a small grid of
+    numbers and back; then it is frozen, and a transformer learns to turn noise into such grids, which the decoder
+    draws."""
+
+    title, family = "Latent diffusion", "Diffusion and flows"
+    paper = "Rombach et al. 2022, arXiv:2112.10752; the transformer (DiT): Peebles & Xie 2023; guidance: Ho & Salimans"
+    data = Images(default="digits")
+    left = r"\mathcal{L}\;="
+    objective = [
+        Term(
+            r"\mathbb{E}_{z\sim E(x)}\left\|x-D(z)\right\|^2",
+            "reconstruction",
+            "orange",
+            "First stage: how far the decoded picture is from the picture, squared, summed over pixels.",
+        ),
+        Term(
+            r"+\;\beta\,D_{\mathrm{KL}}\left(E(x)\,\|\,\mathcal{N}(0,I)\right)",
+            "kl",
+            "purple",
+            "First stage: what the code costs, in nats, so that its numbers stay in one neighbourhood.",
+        ),
+        Term(
+            r"\qquad\mathcal{L}_{LDM}=\mathbb{E}_{z\sim E(x),\epsilon,t}"
+            r"\left\|\epsilon-\epsilon_\theta(z_t,\,t,\,y)\right\|^2",
+            "loss",
+            "blue",
+            "Second stage: how far the predicted noise, or velocity, is from the truth, mean over the code's numbers.",
+        ),
+    ]
+    try_this = (
+        "Open Reconstructions while the first stage learns: nothing that is lost there will ever be in a sample.",
+        "Pull the first stage down to the present step: it freezes at once, and the transformer begins.",
+        "Play Denoise and watch x̂₀: even early codes are drawn as clean pictures, for the decoder knows no others.",
+    )
+
+    @dataclass
+    class Params:
+        first: int = knob(
+            600,
+            "For so many steps the autoencoder learns; after them it is frozen and the transformer learns.",
+            lo=1,
+            hi=1_000_000,
+            log=True,
+            live=True,
+        )
+        process: str = knob(
+            "rectified flow",
+            "How a code turns into noise: on a straight line, with its velocity predicted, or as in DDPM, with the "
+            "noise predicted.",
+            choices=("rectified flow", "diffusion"),
+        )
+        channels: int = knob(4, "How many numbers the code has at each place of its grid.", lo=1, hi=16, symbol="c_z")
+        beta: float = knob(
+            1e-3, "Weight of the KL term: too little and the codes scatter, too much and detail is lost.",
+            lo=1e-6, hi=1.0, log=True, symbol=r"\beta", live=True,
+        )  # fmt: skip
+        width: int = knob(32, "Channels of the autoencoder's first convolution; twice as many below.", lo=8, hi=128,
+                          symbol="c")  # fmt: skip
+        dim: int = knob(128, "How many numbers describe a token in the transformer, rounded to a multiple of 16.",
+                        lo=16, hi=512, symbol="d")  # fmt: skip
+        depth: int = knob(4, "How many blocks the transformer has.", lo=1, hi=12, symbol="N")
+        patch: int = knob(1, "Sides of the square of places that is one token: 2 is coarser and faster.", lo=1, hi=2,
+                          symbol="p")  # fmt: skip
+        drop: float = knob(
+            0.1,
+            "Share of pictures whose class is kept from the network, so that it learns what no class means.",
+            lo=0.0,
+            hi=1.0,
+            symbol=r"p_\emptyset",
+            live=True,
+        )
+        batch: int = knob(64, "How many pictures one step looks at.", lo=8, hi=512, symbol="B", live=True)
+        rate: float = knob(1e-3, "Step size of the Adam optimiser in both stages.", lo=1e-5, hi=1e-1, log=True,
+                           symbol=r"\eta", live=True)  # fmt: skip
+        decay: float = knob(
+            0.998,
+            "Memory of the running average of the weights; 0.998 averages about 500 steps.",
+            lo=0.0,
+            hi=0.9999,
+            symbol=r"\mu",
+            live=True,
+        )
+        precision: str = knob(
+            "auto", "Number format of the heavy parts: bfloat16 where it is fast, or always float32.",
+            choices=("auto", "float32"), live=True,
+        )  # fmt: skip
+
+    p: Params
+    source: ImageTensors
+    tiny = dict(first=2, channels=2, width=8, dim=16, depth=1, batch=16)
+
+    def build(self, device: torch.device) -> None:
+        shape = self.source.shape
+        self.encoder = SpatialEncoder(shape, self.p.width, self.p.channels).to(device)
+        self.decoder = SpatialDecoder(shape, self.p.width, self.p.channels).to(device)
+        self.stage = Stage(self.p.channels, device)
+        self.noising: Noising = StraightLine() if self._straight else Diffusion("linear", TIMESTEPS)
+        self.net = DiT(self.space, self.p.dim, self.p.depth, self.p.patch, self.classes).to(device)
+        self.average = Average(self.net)
+        self.over_time = MeanOverTime().to(device)
+        coder = [*self.encoder.parameters(), *self.decoder.parameters()]
+        self.first_optimizer = torch.optim.Adam(coder, self.p.rate)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), self.p.rate)
+
+    def knob_changed(self, name: str) -> None:
+        if name == "rate":
+            for group in (*self.first_optimizer.param_groups, *self.optimizer.param_groups):
+                group["lr"] = self.p.rate
+
+    # ---- the space: codes, scaled ----
+
+    @property
+    def _straight(self) -> bool:
+        return bool(self.p.process == "rectified flow")
+
+    @property
+    def kind(self) -> str:
+        return "velocity" if self._straight else "epsilon"
+
+    @property
+    def space(self) -> Shape:
+        _, h, w = self.source.shape
+        n = halvings(h, w)
+        return self.p.channels, h >> n, w >> n
+
+    @property
+    def bound(self) -> float | None:
+        """As far from their mean as codes were found, in deviations."""
+        return float(self.stage.reach)
+
+    def scaled(self, z: Tensor) -> Tensor:
+        """Codes with mean 0 and deviation 1 in every channel."""
+        return (z - self.stage.mean) / self.stage.std
+
+    def from_images(self, images: Tensor) -> Tensor:
+        return self.scaled(self.encoder(images)[0])
+
+    def decoded(self, x: Tensor) -> Tensor:
+        """Scaled codes as pictures (N, C, H, W), about 0..1."""
+        out: Tensor = self.decoder(x * self.stage.std + self.stage.mean)
+        return out
+
+    def to_pictures(self, x: Tensor) -> np.ndarray:
+        return pictures(self.decoded(x))
+
+    def noise_pictures(self, look: Look) -> np.ndarray:
+        """As :func:`tiled`, since noise has no picture of its own."""
+        said = look.eps - look.x0 if self._straight else look.eps
+        return pictures(tiled(0.5 + said / 6, self.source.shape))
+
+    @property
+    def remark(self) -> str:
+        step = int(self.stage.steps)
+        return "" if self._second(step) else f"the first stage is still learning: step {step} of {self.p.first}"
+
+    # ---- training ----
+
+    def _second(self, step: int) -> bool:
+        """Whether the step after ``step`` others belongs to the second stage."""
+        return step >= self.p.first
+
+    def coded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A draw from E(x), (B, c, h, w), and its KL from the standard normal, (B,)."""
+        mean, log_variance = self.encoder(x)
+        z = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        return z, kl_to_standard_normal(mean, log_variance).flatten(1).sum(1)
+
+    def misfit(self, x: Tensor, z: Tensor) -> Tensor:
+        """Squared distance between pictures and what is decoded, summed over pixels, (B,)."""
+        return (self.decoder(z).float() - x).square().flatten(1).sum(1)
+
+    def errors(self, x0: Tensor, classes: Tensor, drop: float) -> tuple[Tensor, Tensor]:
+        """Random times (B,) and the squared error of the prediction there, mean over the code, (B,)."""
+        t = self.noising.draw(len(x0), x0.device)
+        eps = torch.randn_like(x0)
+        alpha, sigma = self.noising.batch_levels(t, x0)
+        y = classes if self.classes else torch.zeros_like(classes)
+        y = torch.where(torch.rand(len(y), device=y.device) < drop, self.classes, y)
+        with self.autocast():
+            said = self.net(alpha * x0 + sigma * eps, t, y)
+        truth = TARGETS[self.kind](x0, eps, alpha, sigma)
+        return t, (said.float() - truth).square().flatten(1).mean(1)
+
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        second = self._second(int(self.stage.steps))
+        self.stage.steps += 1
+        return self._learn_to_denoise(batch) if second else self._learn_to_code(batch)
+
+    def _learn_to_code(self, batch: Batch) -> dict[str, Tensor]:
+        z, kl = self.coded(batch.x)
+        reconstruction, cost = self.misfit(batch.x, z).mean(), kl.mean()
+        loss = reconstruction + self.p.beta * cost
+        self.first_optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.first_optimizer.step()
+        self.stage.follow(z.detach(), MEMORY if int(self.stage.steps) > 1 else 0.0)
+        self.stage.measured.fill_(False)
+        with torch.no_grad():  # of the transformer as it is: it waits
+            waiting = self.errors(self.scaled(z[:FEW]), batch.y[:FEW], 0.0)[1].mean()
+        return {"reconstruction": reconstruction.detach(), "kl": cost.detach(), "loss": waiting}
+
+    def _learn_to_denoise(self, batch: Batch) -> dict[str, Tensor]:
+        if not bool(self.stage.measured):
+            self._measure()
+        with torch.no_grad():
+            x0 = self.scaled(self.coded(batch.x)[0])
+        t, errors = self.errors(x0, batch.y, self.p.drop)
+        loss = errors.mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.average.update(self.net, self.p.decay)
+        self.over_time.update(t, errors.detach())
+        frozen = {"reconstruction": self.stage.reconstruction.clone(), "kl": self.stage.kl.clone()}
+        return {**frozen, "loss": loss.detach()}
+
+    @torch.no_grad()
+    def _measure(self) -> None:
+        """What the frozen autoencoder's codes are like, over training pictures from all parts of the data."""
+        images = self.source.train[:: max(1, len(self.source.train) // MEASURED)]
+        parts = [(x, *self.coded(x)) for x in (part.float() / 255 for part in images.split(100))]
+        z = torch.cat([part for _, part, _ in parts])
+        stage = self.stage
+        stage.follow(z, 0.0)
+        stage.kl.copy_(torch.cat([kl for _, _, kl in parts]).mean())
+        stage.reconstruction.copy_(torch.cat([self.misfit(x, part) for x, part, _ in parts]).mean())
+        stage.reach.copy_(self.scaled(z).abs().max())
+        stage.measured.fill_(True)
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        z, kl = self.coded(batch.x)
+        loss = self.errors(self.scaled(z), batch.y, 0.0)[1]
+        return {"reconstruction": self.misfit(batch.x, z), "kl": kl, "loss": loss}
+
+    # ---- what only two stages are asked ----
+
+    @probe(
+        ImageGrid,
+        title="Reconstructions",
+        refresh=1.0,
+        count=Number(8, 1, 32, text="How many held-out pictures are shown."),
+    )
+    def reconstructions(self, count: int) -> ImageGrid:
+        """Held-out pictures, what is left of them once they have been a code, and that code, a channel a row."""
+        images = self.source.held_out[:count].float() / 255
+        x = self.from_images(images)
+        back = self.decoded(x)
+        channels = [tiled(0.5 + x[:, i : i + 1] / 6, self.source.shape) for i in range(len(x[0]))]
+        c, h, w = self.space
+        pixels = math.prod(self.source.shape)
+        error = float((back.clamp(0, 1) - images).square().mean().sqrt())
+        said = f"{pixels} numbers become {c} x {h} x {w} = {c * h * w};   root mean squared error {error:.3f}"
+        return ImageGrid(
+            np.concatenate([pictures(part) for part in (images, back, *channels)]),
+            columns=len(images),
+            rows=("picture", "decoded", *(f"channel {i + 1}" for i in range(c))),
+            caption=f"{said};   {self.remark}" if self.remark else said,
+        )
+
+
+def tiled(x: Tensor, shape: Shape) -> Tensor:
+    """The channels of (N, c, h, w) side by side in a square, grey, blown up to pictures (N, *shape)."""
+    n, c, h, w = x.shape
+    side = math.ceil(math.sqrt(c))
+    cells = F.pad(x, (0, 0, 0, 0, 0, side * side - c), value=0.5).view(n, side, side, h, w)
+    grey = cells.transpose(2, 3).reshape(n, 1, side * h, side * w)
+    return F.interpolate(grey, size=shape[1:]).expand(n, *shape)
