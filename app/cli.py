@@ -122,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     starters = word("starters", "trains the snapshots that the welcome page opens", _starters)
     starters.add_argument("--only", default="", metavar="NAME", help="one of them")
     starters.add_argument("--out", default="", metavar="DIR", help="where (without: resources/starters)")
+    _add_device(starters)
 
     tour = word("tour", "drives the window through every study and saves pictures", _tour)
     tour.add_argument("--out", required=True, metavar="DIR", help="where the pictures go")
@@ -197,7 +198,7 @@ def _probe(args: argparse.Namespace) -> int:
 def _starters(args: argparse.Namespace) -> int:
     from app.starters import make_starters
 
-    make_starters(args.only, Path(args.out) if args.out else None)
+    make_starters(args.only, Path(args.out) if args.out else None, args.device)
     return 0
 
 

@@ -100,6 +100,7 @@ class Stage(DockWindow):
         bench.picture.connect(self._on_picture)
         bench.failed.connect(self._on_failure)
         bench.control_changed.connect(self._on_control)
+        bench.training_changed.connect(self._on_training)
         app = QApplication.instance()
         if isinstance(app, QApplication):
             app.focusChanged.connect(self._on_focus)
@@ -128,6 +129,12 @@ class Stage(DockWindow):
         self.arrange()
         if self.docks:
             self.activate(next(iter(self.docks)))
+
+    def _on_training(self, on: bool) -> None:
+        """A film is not made again at every step, as a picture is; when training rests, those on screen are."""
+        for dock in self.docks.values():
+            if not on and dock.spec.timeline and dock.on_screen:
+                dock.ask()
 
     def clear(self) -> None:
         for dock in self.docks.values():

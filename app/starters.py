@@ -1,4 +1,4 @@
-"""Makes what the welcome page opens: three small trained runs, weights only, each with the picture of its card.
+"""Makes what the welcome page and the catalogue open: small trained runs, weights only, some with a card's picture.
 
 Knows the recipes; training and asking go the way of ``main.py train`` and ``main.py probe``.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from app.headless import INTERRUPTED, CommandError
 from app.headless.client import Client, Interrupted
 from app.headless.training import closing_line, train
-from engine.payloads import ImageGrid, LatentMap
+from engine.payloads import Frames, ImageGrid, LatentMap
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,14 +32,14 @@ SHARP = 4
 
 @dataclass(frozen=True)
 class Recipe:
-    """One starter: what is trained and how, and the picture of its card."""
+    """One starter: what is trained and how, and the picture of its card, where it has one."""
 
     folder: str
     study: str
     data: str
     steps: int
     knobs: Mapping[str, str]
-    card: Callable[[Client], Image]
+    card: Callable[[Client], Image] | None = None
     seed: int = field(default=0, kw_only=True)
 
 
@@ -78,11 +78,14 @@ def map_card(client: Client) -> Image:
     return picture
 
 
-def holes_card(client: Client) -> Image:
-    """Pictures from codes drawn at random."""
-    (grid,) = client.ask("samples", {"count": 72})
-    assert isinstance(grid, ImageGrid)
-    return tiles_picture(grid.images, 12, 40, 6)
+def noise_card(client: Client) -> Image:
+    """Four samples on their way from noise, left, to picture, right."""
+    import numpy as np
+
+    films = client.ask("denoise", {"count": 4, "steps": 40, "seed": 3})
+    moments = [films[i] for i in (0, 14, 20, 25, 29, 33, 36, 40)]
+    states = [m.images[:4] for m in moments if isinstance(m, Frames)]  # x_t is the first panel
+    return tiles_picture(np.stack(states, 1).reshape(-1, *states[0].shape[1:]), 8, 64, 6, smooth=True)
 
 
 def tiles_picture(images: Any, columns: int, side: int, gap: int, smooth: bool = False) -> Image:
@@ -119,14 +122,22 @@ def rounded(side: int, radius: int) -> tuple[Image, Image]:
 SHAPES = {"latent": "8", "beta": "0.3", "width": "8", "hidden": "64", "batch": "64", "rate": "0.002"}
 """With beta 1 the small code does not pay for the outline, and every shape stays a disc."""
 
+NOISE = {"width": "24", "rate": "0.002", "decay": "0.999"}
+FLOW = {"width": "16", "rate": "0.002", "decay": "0.999"}
+LATENTS = {"decay": "0.999"}
+
 RECIPES = (
     Recipe("shapes", "vae", "shapes", 8000, SHAPES, shapes_card),
+    Recipe("noise", "ddpm", "shapes", 12_000, NOISE, noise_card),
     Recipe("digits_map", "vae", "digits", 4000, {"latent": "2", "width": "16", "hidden": "64"}, map_card),
-    Recipe("holes", "autoencoder", "digits", 3000, {"latent": "8", "width": "16", "hidden": "64"}, holes_card),
+    Recipe("holes", "autoencoder", "digits", 3000, {"latent": "8", "width": "16", "hidden": "64"}),
+    Recipe("straight", "rectified_flow", "digits", 12_000, FLOW),
+    Recipe("latents", "latent_diffusion", "shapes", 12_000, LATENTS),
+    Recipe("plane", "flow_2d", "", 4000, {}),
 )
 
 
-def make_starters(only: str = "", out: Path | None = None) -> None:
+def make_starters(only: str = "", out: Path | None = None, device: str = "auto") -> None:
     """Trains the starters (all, or the one called ``only``) into ``out``; CommandError with the reason if it fails."""
     names = [recipe.folder for recipe in RECIPES]
     if only and only not in names:
@@ -134,11 +145,11 @@ def make_starters(only: str = "", out: Path | None = None) -> None:
     for recipe in RECIPES:
         if only in ("", recipe.folder):
             sys.stderr.write(f"{recipe.folder}:\n")
-            make(recipe, (out or FOLDER) / recipe.folder)
+            make(recipe, (out or FOLDER) / recipe.folder, device)
 
 
-def make(recipe: Recipe, folder: Path) -> None:
-    """Trains one starter on the CPU and puts what the welcome page needs of it in place of ``folder``."""
+def make(recipe: Recipe, folder: Path, device: str = "auto") -> None:
+    """Trains one starter and puts what the welcome page needs of it in place of ``folder``."""
     from PIL.Image import Quantize
 
     try:
@@ -151,14 +162,15 @@ def make(recipe: Recipe, folder: Path) -> None:
                 knobs=recipe.knobs,
                 steps=recipe.steps,
                 seed=recipe.seed,
-                device="cpu",
+                device=device,
             )
             slim_down(run, slim)
-            with Client() as client:
-                client.catalogue()
-                client.open(run=str(slim), keep=False, device="cpu")
-                card = recipe.card(client).quantize(256, Quantize.FASTOCTREE)  # a quarter of the bytes
-                card.save(slim / "card.png", optimize=True)
+            if recipe.card is not None:
+                with Client() as client:
+                    client.catalogue()
+                    client.open(run=str(slim), keep=False, device="cpu")
+                    card = recipe.card(client).quantize(256, Quantize.FASTOCTREE)  # a quarter of the bytes
+                    card.save(slim / "card.png", optimize=True)
             line = closing_line(run).rpartition(";")[0]
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(slim, folder)
@@ -180,11 +192,26 @@ def slim_down(run: Path, folder: Path) -> None:
     state, step = read_snapshot(source.snapshot_path(newest))
     optimiser = {"state", "param_groups"}  # the keys of every torch optimiser's state
     parts = {name: part for name, part in state["parts"].items() if not optimiser <= set(part)}
+    if "average" in parts:  # what samples well stands in for the weights of the last step: half the bytes
+        mean = {name.removeprefix("net."): w for name, w in parts["average"].items() if name.startswith("net.")}
+        parts.update({name: mean if name == "net" else part for name, part in parts.items()})
+        parts.update({"teacher": parts["average"]} if "teacher" in parts else {})
+    parts = _halved(parts, {})
     weights = {"parts": parts, "step": step, "seconds": state["seconds"]}
     write_atomic(copy.snapshot_path(step), snapshot_bytes(source.config()["study"], step, weights))
     for name in ("config.json", "summary.json"):
         shutil.copy(run / name, folder / name)
     (folder / "metrics.csv").write_text(thin((run / "metrics.csv").read_text("utf-8")), "utf-8")
+
+
+def _halved(value: Any, done: dict[int, Any]) -> Any:
+    """The nested state with its float32 tensors as float16, which the networks cannot tell; a tensor that is in two
+    places stays one."""
+    if isinstance(value, Mapping):
+        return {name: _halved(part, done) for name, part in value.items()}
+    if getattr(value, "is_floating_point", bool)() and value.numel() > 1:
+        return done.setdefault(id(value), value.half())
+    return value
 
 
 def thin(text: str) -> str:

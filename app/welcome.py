@@ -19,26 +19,38 @@ STARTERS = Path(__file__).resolve().parent.parent / "resources" / "starters"
 
 @dataclass(frozen=True)
 class Starter:
-    """One card: the folder of its run below ``resources/starters``, its words, the probe that it shows first."""
+    """A trained run that comes with the program: its folder below ``resources/starters``, its study, the probe that it
+    shows first; with a title and words it has a card here."""
 
     folder: str
-    title: str
-    text: str
+    study: str
     probe: str
+    title: str = ""
+    text: str = ""
 
     @property
     def path(self) -> Path:
         return STARTERS / self.folder
 
 
-STARTER_CARDS = (
-    Starter("shapes", "Drag through a latent space", "A variational autoencoder that has learned coloured shapes: "
-            "move a slider and watch the picture follow.", "traversal"),
-    Starter("digits_map", "Walk on a map of digits", "Two numbers per picture: drag across the map and see one digit "
-            "become another.", "latent_map"),
-    Starter("holes", "Find the holes", "A plain autoencoder's codes mean nothing in between: draw at random and "
-            "compare.", "samples"),
+STARTER_RUNS = (
+    Starter("shapes", "vae", "traversal", "Drag through a latent space", "A variational autoencoder that has "
+            "learned coloured shapes: move a slider and watch the picture follow."),
+    Starter("noise", "ddpm", "denoise", "Watch noise become a picture", "A diffusion model takes noise away step by "
+            "step: play it, go back, and see what it believes at each moment."),
+    Starter("digits_map", "vae", "latent_map", "Walk on a map of digits", "Two numbers per picture: drag across the map "
+            "and see one digit become another."),
+    Starter("holes", "autoencoder", "samples"),
+    Starter("straight", "rectified_flow", "denoise"),
+    Starter("latents", "latent_diffusion", "denoise"),
+    Starter("plane", "flow_2d", "particles"),
 )  # fmt: skip
+STARTER_CARDS = tuple(starter for starter in STARTER_RUNS if starter.title)
+
+
+def starter_of(study: str) -> Starter | None:
+    """The first starter of a study that was made."""
+    return next((starter for starter in STARTER_RUNS if starter.study == study and starter.path.is_dir()), None)
 
 
 class Card(QWidget):

@@ -21,7 +21,7 @@ from app.settings import Settings, runs_folder
 from app.stage import Stage
 from app.status import StatusBar
 from app.toolbar import TrainBar
-from app.welcome import Starter, WelcomePage
+from app.welcome import Starter, WelcomePage, starter_of
 from app.workbench import Workbench
 from engine import messages as m
 from engine.probes import Item, ProbeSpec
@@ -162,6 +162,7 @@ class MainWindow(DockWindow):
             self._on_snapshot(opened)
             return
         self._opened_epoch = opened.epoch
+        self._preview = None  # the other data's classes and thumbnails would mislead the new controls
         self.pages.setCurrentWidget(self.stage)
         self.knobs.set_knobs(study.knobs, opened.knobs, opened.symbols, opened.step > 0)
         self.knobs.pending_bar_enabled = opened.step > 0
@@ -283,9 +284,13 @@ class MainWindow(DockWindow):
             self.controls.set_control_value(name, value)
 
     def choose_study(self, key: str) -> None:
-        """Opens a study; the one that is open is only shown, so that a click too many costs nothing."""
+        """Opens a study, where there is a starter as that has learned; the one that is open is only shown, so that a
+        click too many costs nothing."""
+        starter = starter_of(key)
         if self.bench.study is not None and self.bench.study.key == key:
             self.pages.setCurrentWidget(self.stage)
+        elif starter is not None and not self.bench.studies[key].error:
+            self.open_starter(starter)
         else:
             self.bench.open_study(key)
 

@@ -76,15 +76,19 @@ def read_json(path: Path) -> dict[str, Any]:
 # ---- state <-> tensors and JSON -------------------------------------------------------------------------------------
 
 
-def flatten(state: Any, tensors: dict[str, torch.Tensor], at: str = "") -> Any:
-    """The JSON shape of a nested ``state``; its tensors go into ``tensors`` under the paths that the shape names."""
+def flatten(state: Any, tensors: dict[str, torch.Tensor], at: str = "", seen: dict[int, str] | None = None) -> Any:
+    """The JSON shape of a nested ``state``; its tensors go into ``tensors`` under the paths that the shape names, one
+    that is in two places once."""
+    seen = {} if seen is None else seen
     if isinstance(state, torch.Tensor):
-        tensors[at] = state.detach().contiguous().cpu().clone()
-        return {"tensor": at}
+        if id(state) not in seen:
+            seen[id(state)] = at
+            tensors[at] = state.detach().contiguous().cpu().clone()
+        return {"tensor": seen[id(state)]}
     if isinstance(state, Mapping):
-        return {"items": [[key, flatten(value, tensors, f"{at}/{key}")] for key, value in state.items()]}
+        return {"items": [[key, flatten(value, tensors, f"{at}/{key}", seen)] for key, value in state.items()]}
     if isinstance(state, list | tuple):
-        return {"list": [flatten(value, tensors, f"{at}/{i}") for i, value in enumerate(state)]}
+        return {"list": [flatten(value, tensors, f"{at}/{i}", seen) for i, value in enumerate(state)]}
     if state is None or isinstance(state, bool | int | float | str):
         return {"value": state}
     raise TypeError(f"{at}: a {type(state).__name__} cannot be saved")

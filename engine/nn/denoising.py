@@ -7,6 +7,7 @@ A mixin that knows a network only through :meth:`Denoising.predict` and the spac
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -70,6 +71,7 @@ class Denoising:
     average: Average
     over_time: MeanOverTime
     noising: Noising
+
     @property
     def kind(self) -> str:
         """What the network predicts, one of :data:`engine.nn.noising.TARGETS`."""
@@ -160,12 +162,13 @@ class Denoising:
         return sampling(sampler, noise(), times, lambda x, t: self.look(x, t, y, w, weights), noise)
 
     def readings(self, state: State) -> dict[str, float]:
-        """Root mean squares of x, of what is predicted, and the signal-to-noise ratio (alpha / sigma)^2."""
+        """Root mean squares of x and of what is predicted, and the signal-to-noise ratio (alpha / sigma)^2 in decibels,
+        within +-40."""
         alpha, sigma = self.noising.levels(state.t)
         said = {"x̂₀": state.look.x0, "ε̂": state.look.eps}
         size = {"x_t": state.x, **said}
-        ratio = (max(alpha, 1e-4) / max(sigma, 1e-4)) ** 2
-        return {f"‖{name}‖/√d": float(v.square().mean().sqrt()) for name, v in size.items()} | {"SNR": ratio}
+        ratio = 20 * math.log10(max(alpha, 1e-2) / max(sigma, 1e-2))
+        return {f"‖{name}‖/√d": float(v.square().mean().sqrt()) for name, v in size.items()} | {"SNR, dB": ratio}
 
     def caption(self, state: State) -> str:
         alpha, sigma = self.noising.levels(state.t)
@@ -173,37 +176,6 @@ class Denoising:
         return f"{said}   {self.remark}" if self.remark else said
 
     # ---- probes ----
-
-    @probe(
-        Frames,
-        title="Denoise",
-        sampler=SAMPLER,
-        steps=STEPS,
-        guidance=GUIDANCE,
-        label=LABEL,
-        eta=ETA,
-        count=Number(10, 1, 64, text="How many samples are made at once."),
-        seed=SEED,
-        weights=WEIGHTS,
-    )
-    def denoise(
-        self, sampler: str, steps: int, guidance: float, label: int, eta: float, count: int, seed: int, weights: str
-    ) -> Iterator[Frames]:
-        """Noise becomes pictures, a step at a time: where it is, which picture the network sees in it, and which noise
-        it would take away."""
-        noise = SeededNoise(count, self.space, seed, self.device)
-        y = self.classes_of(label, count)
-        total = len(self.noising.times(steps))
-        for state in self.run(SAMPLERS[sampler](self.noising, eta), noise, steps, y, guidance, weights):
-            seen = [self.to_pictures(state.x), self.to_pictures(state.look.x0), self.noise_pictures(state.look)]
-            yield Frames(
-                np.concatenate(seen),
-                index=state.index,
-                total=total,
-                panels=("x_t", "x̂₀", self.noise_name),
-                caption=self.caption(state),
-                readings=self.readings(state),
-            )
 
     @probe(
         ImageGrid,
@@ -243,10 +215,41 @@ class Denoising:
 
     @probe(
         Frames,
+        title="Denoise",
+        sampler=SAMPLER,
+        steps=STEPS,
+        guidance=GUIDANCE,
+        label=LABEL,
+        eta=ETA,
+        count=Number(10, 1, 64, text="How many samples are made at once."),
+        seed=SEED,
+        weights=WEIGHTS,
+    )
+    def denoise(
+        self, sampler: str, steps: int, guidance: float, label: int, eta: float, count: int, seed: int, weights: str
+    ) -> Iterator[Frames]:
+        """Noise becomes pictures, a step at a time: where it is, which picture the network sees in it, and which noise
+        it would take away."""
+        noise = SeededNoise(count, self.space, seed, self.device)
+        y = self.classes_of(label, count)
+        total = len(self.noising.times(steps))
+        for state in self.run(SAMPLERS[sampler](self.noising, eta), noise, steps, y, guidance, weights):
+            seen = [self.to_pictures(state.x), self.to_pictures(state.look.x0), self.noise_pictures(state.look)]
+            yield Frames(
+                np.concatenate(seen),
+                index=state.index,
+                total=total,
+                panels=("x_t", "x̂₀", self.noise_name),
+                caption=self.caption(state),
+                readings=self.readings(state),
+            )
+
+    @probe(
+        Frames,
         title="Branch",
         at=Number(0.5, 0.0, 1.0, label="branch at", text="How far along the way it leaves: 0 at once, 1 at the end."),
         change=Choice(("class", "noise", "guidance"), text="What is different after it."),
-        other=Label(default=NO_CLASS, label="other class", text="The class after the branch."),
+        other=Label(label="other class", text="The class after the branch; “every class in turn” takes the next one."),
         other_guidance=Number(4.0, 0.0, 10.0, label="other w", text="The guidance after the branch."),
         sampler=SAMPLER,
         steps=STEPS,
@@ -277,7 +280,6 @@ class Denoising:
         k = min(round(at * (len(times) - 1)), len(times) - 2)
         noise = SeededNoise(count, self.space, seed, self.device)
         y = self.classes_of(label, count)
-        # With the class "every class in turn" the other future takes the class after.
         other_y = (y + 1) % max(1, self.classes) if other == EVERY_CLASS else self.classes_of(other, count)
         tool = SAMPLERS[sampler](self.noising, eta)
         past = sampling(tool, noise(), times, lambda x, t: self.look(x, t, y, guidance, weights), noise)

@@ -101,7 +101,7 @@ class Driver:
         seen = len(self.opened)
         self.bench.open_study(study, data, knobs={**self.tiny(study), **knobs})
         self.until(lambda: len(self.opened) > seen)
-        self.until(lambda: self.image(next(iter(self.stage.docks))) is not None)
+        self.until(lambda: next(iter(self.stage.docks.values())).view.payload is not None)
 
     def train(self, steps: int) -> None:
         """Trains ``steps`` more and waits until that is done, saved and on screen."""

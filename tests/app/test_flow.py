@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 from app.panels.objective import number
 
 
-def test_a_click_in_the_catalogue_opens_the_study_with_its_default_knobs(drive: Driver) -> None:
+def test_a_click_in_the_catalogue_opens_the_study_as_its_starter_left_it(drive: Driver) -> None:
     drive.until(lambda: drive.bench.studies)
     tree = drive.window.catalogue.tree
     item = next(i for i in drive.window.catalogue._items() if i.text(0) == "Variational autoencoder")
@@ -22,13 +23,25 @@ def test_a_click_in_the_catalogue_opens_the_study_with_its_default_knobs(drive: 
     drive.until(lambda: drive.opened)
     assert drive.bench.study is not None
     assert drive.bench.study.key == "vae"
-    assert drive.bench.knobs == drive.bench.study.initial_knobs()
+    assert drive.bench.step == 8000
+    assert drive.bench.knobs == {**drive.bench.study.initial_knobs(), **drive.bench.knobs, "latent": 8, "beta": 0.3}
     assert drive.window.knobs.values() == drive.bench.knobs
     assert drive.window.toolbar.study.text() == "Variational autoencoder"
     assert drive.window.pages.currentWidget() is drive.stage
     assert list(drive.stage.docks) == [spec.name for spec in drive.bench.study.probes]
     drive.until(lambda: drive.image("decode") is not None)
-    assert drive.image("decode").shape == (1, 8, 8, 1)
+    assert drive.image("decode").shape == (1, 32, 32, 3)
+
+
+def test_a_study_without_a_starter_opens_with_its_default_knobs(
+    drive: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.welcome.STARTERS", Path("nowhere"))
+    drive.until(lambda: drive.bench.studies)
+    drive.window.choose_study("vae")
+    drive.until(lambda: drive.opened)
+    assert drive.bench.step == 0
+    assert drive.bench.knobs == drive.bench.study.initial_knobs()
 
 
 def test_a_double_click_in_the_catalogue_opens_once(drive: Driver) -> None:

@@ -137,6 +137,9 @@ def test_the_whole_main_flow_by_keys_alone(drive: Driver) -> None:
     drive.until(lambda: drive.image() is not None)
     drive.key(Qt.Key.Key_Space)
     drive.until(lambda: drive.bench.step > 2)
+    drive.stage.raise_named("decode")
+    drive.stage.activate("decode")
+    drive.until(lambda: drive.window.controls.control_widget("z") is not None)
     row = drive.window.controls.control_widget("z").row(0)
     for _ in range(60):
         if row.hasFocus():

@@ -26,11 +26,11 @@ class DDPM(DenoisingReal, Study):
     left = r"\mathcal{L}(\theta)\;="
     objective = [
         Term(
-            r"\mathbb{E}_{t,x_0,\epsilon}\left\|\epsilon-\epsilon_\theta\left(\sqrt{\bar\alpha_t}\,x_0"
-            r"+\sqrt{1-\bar\alpha_t}\,\epsilon,\;t,\;y\right)\right\|^2",
+            r"\mathbb{E}_{t,x_0,\epsilon}\left\|\epsilon-\epsilon_\theta(x_t,t,y)\right\|^2",
             "loss",
             "blue",
-            "How far what the network predicts (the noise, or what the knob says) is from the truth, mean over pixels.",
+            "How far the noise that the network sees in x_t = √ᾱ x₀ + √(1 − ᾱ) ε is from that in it, mean over "
+            "pixels; the prediction knob puts the picture or v in its place.",
         ),
     ]
     try_this = (

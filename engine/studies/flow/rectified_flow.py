@@ -38,10 +38,11 @@ class RectifiedFlow(DenoisingReal, Study):
     left = r"\mathcal{L}(\theta)\;="
     objective = [
         Term(
-            r"\mathbb{E}_{t,x_0,z}\left\|v_\theta\left((1-t)\,x_0+t\,z,\;t,\;y\right)-(z-x_0)\right\|^2",
+            r"\mathbb{E}_{t,x_0,z}\left\|v_\theta(x_t,t,y)-(z-x_0)\right\|^2",
             "loss",
             "blue",
-            "How far the predicted velocity is from the straight line's, from picture to noise, mean over pixels.",
+            "How far the predicted velocity at x_t = (1 − t) x₀ + t z is from the straight line's, picture to "
+            "noise, mean over pixels.",
         ),
     ]
     try_this = (
@@ -56,7 +57,7 @@ class RectifiedFlow(DenoisingReal, Study):
             0,
             "From this step on it learns from its own pairs of noise and picture, so that paths straighten; 0: never.",
             lo=0,
-            hi=10_000_000,
+            hi=100_000,
             live=True,
         )
         times: str = knob(
