@@ -128,11 +128,11 @@ LATENTS = {"decay": "0.999"}
 
 RECIPES = (
     Recipe("shapes", "vae", "shapes", 8000, SHAPES, shapes_card),
-    Recipe("noise", "ddpm", "shapes", 12_000, NOISE, noise_card),
+    Recipe("noise", "ddpm", "shapes", 8000, NOISE, noise_card),
     Recipe("digits_map", "vae", "digits", 4000, {"latent": "2", "width": "16", "hidden": "64"}, map_card),
     Recipe("holes", "autoencoder", "digits", 3000, {"latent": "8", "width": "16", "hidden": "64"}),
-    Recipe("straight", "rectified_flow", "digits", 12_000, FLOW),
-    Recipe("latents", "latent_diffusion", "shapes", 12_000, LATENTS),
+    Recipe("straight", "rectified_flow", "digits", 8000, FLOW),
+    Recipe("latents", "latent_diffusion", "shapes", 8000, LATENTS),
     Recipe("plane", "flow_2d", "", 4000, {}),
 )
 

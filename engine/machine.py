@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-_MALLOC = {-1: 2**30, -2: 2**25, -3: 2**25}
-"""glibc's M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD (its largest), by their numbers in malloc.h."""
+_MALLOC = {-1: 2**30, -3: 2**25}
+"""glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (its largest), by their numbers in malloc.h."""
 
 
 def pick_device(wish: str) -> torch.device:

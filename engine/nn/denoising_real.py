@@ -210,7 +210,9 @@ class DenoisingReal(Denoising):
         extent = (float(low[0] - margin), float(high[0] + margin), float(low[1] - margin), float(high[1] + margin))
         labels = y.cpu().numpy().astype(np.int64) if self.classes else None
         length = np.linalg.norm(np.diff(array(path), axis=1), axis=2).sum(1)
-        straight = float((length / np.linalg.norm(array(path[:, -1] - path[:, 0]), axis=1)).mean())
+        apart = np.linalg.norm(array(path[:, -1] - path[:, 0]), axis=1)
+        # A network that says nothing yet leaves the samples where they are: no way at all is a straight one.
+        straight = float(np.divide(length, apart, out=np.ones_like(length), where=apart > 0).mean())
         for i, x in enumerate(states):
             shown = self.to_pictures(x.view(count, *self.space))
             plane = Plane(

@@ -33,9 +33,7 @@ def test_a_click_in_the_catalogue_opens_the_study_as_its_starter_left_it(drive: 
     assert drive.image("decode").shape == (1, 32, 32, 3)
 
 
-def test_a_study_without_a_starter_opens_with_its_default_knobs(
-    drive: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_study_without_a_starter_opens_with_its_default_knobs(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.welcome.STARTERS", Path("nowhere"))
     drive.until(lambda: drive.bench.studies)
     drive.window.choose_study("vae")

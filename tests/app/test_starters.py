@@ -134,8 +134,7 @@ def test_the_command_makes_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = tuple(
-        dataclasses.replace(r, steps=40, knobs={**r.knobs, "width": "4", "hidden": "16", "batch": "32"})
-        for r in CODES
+        dataclasses.replace(r, steps=40, knobs={**r.knobs, "width": "4", "hidden": "16", "batch": "32"}) for r in CODES
     )
     monkeypatch.setattr(starters, "RECIPES", tiny)
     assert main(["starters", "--only", "digits_map", "--out", str(tmp_path)]) == 0

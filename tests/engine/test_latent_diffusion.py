@@ -101,7 +101,7 @@ def test_what_the_transformer_sees_goes_back_to_where_it_was_seen(patch: int, re
 
 
 def test_tokens_know_their_place() -> None:
-    net: Any = session().study.net
+    net: Any = session(patch=1).study.net
     places = net.positions
     assert len(torch.unique(places, dim=0)) == len(places) == 16
     assert torch.allclose(places.square().sum(1), torch.full((16,), net.size / 2))
@@ -203,14 +203,14 @@ def test_moving_the_end_of_the_first_stage_goes_back_to_it_and_freezes_at_once()
 
 @pytest.mark.parametrize("process", ["rectified flow", "diffusion"])
 def test_both_stages_learn(process: str) -> None:
-    made = session(process=process, first=60, width=16, dim=32, depth=2, batch=64, rate=4e-3, patch=1)
+    made = session(process=process, first=60, width=16, dim=32, depth=2, batch=64, first_rate=4e-3, rate=4e-3)
     for _ in range(260):
         made.train_step()
     points = made.read_metrics()
     reconstruction = points["reconstruction"][1]
     assert reconstruction[50:60].mean() < 0.4 * reconstruction[:5].mean()
     loss, start = points["loss"][1], {"rectified flow": 2.0, "diffusion": 1.0}[process]
-    assert loss[10:60].mean() == pytest.approx(start, rel=0.15)
+    assert loss[30:60].mean() == pytest.approx(start, rel=0.3)
     assert loss[-40:].mean() < 0.8 * start
     study: Any = made.study
     images = study.source.held_out[:50].float() / 255
