@@ -124,7 +124,7 @@ SHAPES = {"latent": "8", "beta": "0.3", "width": "8", "hidden": "64", "batch": "
 
 NOISE = {"width": "24", "rate": "0.002", "decay": "0.999"}
 FLOW = {"width": "16", "rate": "0.002", "decay": "0.999"}
-LATENTS = {"decay": "0.999"}
+LATENTS = {"decay": "0.999", "dim": "96", "width": "16"}
 
 RECIPES = (
     Recipe("shapes", "vae", "shapes", 8000, SHAPES, shapes_card),
