@@ -200,7 +200,7 @@ class Session:
         def first() -> Any:
             nonlocal parts
             made = method(**checked)
-            parts = iter((made,) if isinstance(made, Payload) else made)
+            parts = made if isinstance(made, Iterator) else iter((made,))
             return next(parts, None)
 
         try:

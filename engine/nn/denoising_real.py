@@ -147,12 +147,12 @@ class DenoisingReal(Denoising):
         for i, t in enumerate(times):
             said = look(x, t) if i < len(times) - 1 else Look(x, torch.zeros_like(x))
             state = State(i, t, x, said)
-            seen = [given, self.to_pictures(x), self.to_pictures(said.x0 * new + known * (1 - new))]
+            seen = [self.to_pictures(x), self.to_pictures(said.x0 * new + known * (1 - new)), given]
             yield Frames(
                 np.concatenate(seen),
                 index=i,
                 total=len(times),
-                panels=("given", "x_t", "x̂₀"),
+                panels=("x_t", "x̂₀", "given"),
                 caption=self.caption(state),
                 readings={"misfit": float(((said.x0 - known) * (1 - new)).square().mean().sqrt())},
             )
@@ -222,7 +222,7 @@ class DenoisingReal(Denoising):
                 labels=labels,
                 backdrop=backdrop,
                 thumbs=(shown * 255).round().astype(np.uint8),
-                axes=("1st component", "2nd component"),
+                axes=("PC 1", "PC 2"),
             )
             yield PlaneFrames(
                 (plane,),

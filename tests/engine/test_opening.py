@@ -107,7 +107,7 @@ def test_the_same_seed_builds_the_same_weights_another_one_others(open_it: Any) 
 @pytest.mark.parametrize(
     ("what", "kind", "line"),
     [
-        ({"study": "nothing"}, OpenError, "there is no study 'nothing'; there are autoencoder, vae"),
+        ({"study": "nothing"}, OpenError, "there is no study 'nothing'; there are autoencoder, ddpm"),
         ({"study": "vae", "data": "cats"}, OpenError, "there is no data set 'cats'; there are digits"),
         ({"study": "vae", "device": "tpu"}, OpenError, "device tpu: not one of cpu, cuda, auto"),
         ({"study": "vae", "knobs": {"latent": 0}}, BadValue, "latent: 0 is outside the range from 1 to 64"),
