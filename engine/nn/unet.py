@@ -45,11 +45,11 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Every place looks at every other, four heads."""
+    """Every place looks at every other, with four heads where they divide the channels."""
 
-    def __init__(self, channels: int, heads: int = 4) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads = math.gcd(4, channels)
         self.norm = nn.GroupNorm(groups(channels), channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)

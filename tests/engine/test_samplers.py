@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.nn.average import Average, MeanOverTime
 from engine.nn.noising import SCHEDULES, TARGETS, Diffusion, Look, Noising, StraightLine, clipped, guided, look_of
 from engine.nn.samplers import DDIM, DDPM, SAMPLERS, Denoise, inverting, posterior, sampling
+from engine.nn.unet import UNet
 
 MEAN = torch.tensor([0.7, -0.4], dtype=torch.float64)
 MIX = torch.tensor([[0.5, 0.0], [0.3, 0.2]], dtype=torch.float64)
@@ -196,6 +197,20 @@ def test_encoding_and_decoding_come_back(path: Noising) -> None:
     back = sampled(path, "DDIM", 400, there.x)
     assert (back - x0).abs().max() < 0.04
     assert there.x.std() == pytest.approx(1.0, abs=0.25)  # what a Gaussian is encoded to is standard noise
+
+
+@pytest.mark.parametrize("width", [8, 9, 35, 50])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 28, 28), (3, 17, 24), (1, 64, 20)])
+def test_the_unet_takes_any_width_and_gives_back_the_shape(shape: tuple[int, int, int], width: int) -> None:
+    net = UNet(shape, width, 3)
+    x = torch.randn(2, *shape)
+    y = torch.tensor([0, 3])
+    assert net(x, torch.tensor([0.1, 0.9]), y).abs().max() == 0  # it begins by saying nothing
+    torch.nn.init.normal_(net.last.weight)
+    one, other = net(x, torch.tensor([0.1, 0.9]), y), net(x, torch.tensor([0.1, 0.5]), y)
+    assert one.shape == x.shape
+    assert torch.allclose(one[0], other[0], atol=1e-5)
+    assert not torch.allclose(one[1], other[1])
 
 
 # ---- averages -----------------------------------------------------------------------------------------------------
