@@ -132,8 +132,11 @@ class Stage(DockWindow):
 
     def _on_training(self, on: bool) -> None:
         """A film is not made again at every step, as a picture is; when training rests, those on screen are."""
+        opened = self._bench.study
+        if on or opened is None or opened.key != self.study:  # another study comes: these docks go
+            return
         for dock in self.docks.values():
-            if not on and dock.spec.timeline and dock.on_screen:
+            if dock.spec.timeline and dock.on_screen:
                 dock.ask()
 
     def clear(self) -> None:

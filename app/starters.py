@@ -124,7 +124,7 @@ SHAPES = {"latent": "8", "beta": "0.3", "width": "8", "hidden": "64", "batch": "
 
 NOISE = {"width": "24", "rate": "0.002", "decay": "0.999"}
 FLOW = {"width": "16", "rate": "0.002", "decay": "0.999"}
-LATENTS = {"decay": "0.999", "dim": "96", "width": "16"}
+LATENTS = {"decay": "0.999", "dim": "96", "width": "16", "first": "1500"}
 
 RECIPES = (
     Recipe("shapes", "vae", "shapes", 8000, SHAPES, shapes_card),
@@ -132,7 +132,7 @@ RECIPES = (
     Recipe("digits_map", "vae", "digits", 4000, {"latent": "2", "width": "16", "hidden": "64"}, map_card),
     Recipe("holes", "autoencoder", "digits", 3000, {"latent": "8", "width": "16", "hidden": "64"}),
     Recipe("straight", "rectified_flow", "digits", 8000, FLOW),
-    Recipe("latents", "latent_diffusion", "shapes", 8000, LATENTS),
+    Recipe("latents", "latent_diffusion", "digits", 8000, LATENTS),
     Recipe("plane", "flow_2d", "", 4000, {}),
 )
 

@@ -163,7 +163,6 @@ class MainWindow(DockWindow):
             return
         self._opened_epoch = opened.epoch
         self._preview = None  # the other data's classes and thumbnails would mislead the new controls
-        self.pages.setCurrentWidget(self.stage)
         self.knobs.set_knobs(study.knobs, opened.knobs, opened.symbols, opened.step > 0)
         self.knobs.pending_bar_enabled = opened.step > 0
         self.knobs.set_seed(opened.seed)
@@ -179,6 +178,7 @@ class MainWindow(DockWindow):
         if not same:
             self.layouts.remember_stage()
         self.stage.set_study(study.key, study.probes)
+        self.pages.setCurrentWidget(self.stage)  # now: the docks of another study would ask this one
         if not same:
             self.layouts.restore_stage()
         if self._starter is not None:

@@ -267,7 +267,8 @@ class Tour:
 
 
 def is_blank(image: QImage) -> bool:
-    """Whether a picture is a plain area: fewer than four colours on a grid of 64 x 64 places."""
+    """Whether a picture is a plain area: fewer than four colours on a grid of 200 x 200 places, fine enough for the
+    thin line of a curve."""
     w, h = image.width(), image.height()
-    colours = {image.pixel(x * w // 64, y * h // 64) for x in range(64) for y in range(64)}
+    colours = {image.pixel(x * w // 200, y * h // 200) for x in range(200) for y in range(200)}
     return len(colours) < 4

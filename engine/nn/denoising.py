@@ -26,7 +26,7 @@ from engine.payloads import Curves, Frames, ImageGrid
 from engine.probes import EVERY_CLASS, NO_CLASS, Choice, Label, Number, Seed, Steps, probe
 
 SAMPLER = Choice(tuple(SAMPLERS), label="sampler", text="How a step is taken from what the network says.")
-STEPS = Steps(30, 1, 1000, text="How many steps lead from noise to picture; more are finer and slower.")
+STEPS = Steps(30, 1, 1000, log=True, text="How many steps lead from noise to picture: more is finer and slower.")
 ETA = Number(
     0.0, 0.0, 1.0, label="η", text="How much of the noise DDIM removes it puts back afresh: 0 none, 1 as DDPM."
 )
@@ -185,7 +185,7 @@ class Denoising:
         seed=SEED,
         label=LABEL,
         sampler=SAMPLER,
-        steps=Steps(15, 1, 1000, text="How many steps lead from noise to picture; more are finer and slower."),
+        steps=Steps(15, 1, 1000, log=True, text=STEPS.text),
         guidance=GUIDANCE,
         eta=ETA,
         weights=WEIGHTS,
