@@ -18,19 +18,19 @@ from app.panels.objective import number
 def test_a_click_in_the_catalogue_opens_the_study_as_its_starter_left_it(drive: Driver) -> None:
     drive.until(lambda: drive.bench.studies)
     tree = drive.window.catalogue.tree
-    item = next(i for i in drive.window.catalogue._items() if i.text(0) == "Variational autoencoder")
+    item = next(i for i in drive.window.catalogue._items() if i.text(0) == "Autoencoder and PCA")
     drive.click(tree.viewport(), tree.visualItemRect(item).center())
     drive.until(lambda: drive.opened)
     assert drive.bench.study is not None
-    assert drive.bench.study.key == "vae"
-    assert drive.bench.step == 8000
-    assert drive.bench.knobs == {**drive.bench.study.initial_knobs(), **drive.bench.knobs, "latent": 8, "beta": 0.3}
+    assert drive.bench.study.key == "autoencoder"
+    assert drive.bench.step == 3000
+    assert drive.bench.knobs == {**drive.bench.study.initial_knobs(), "latent": 8, "width": 16, "hidden": 64}
     assert drive.window.knobs.values() == drive.bench.knobs
-    assert drive.window.toolbar.study.text() == "Variational autoencoder"
+    assert drive.window.toolbar.study.text() == "Autoencoder and PCA"
     assert drive.window.pages.currentWidget() is drive.stage
     assert list(drive.stage.docks) == [spec.name for spec in drive.bench.study.probes]
     drive.until(lambda: drive.image("decode") is not None)
-    assert drive.image("decode").shape == (1, 32, 32, 3)
+    assert drive.image("decode").shape == (1, 8, 8, 1)
 
 
 def test_a_study_without_a_starter_opens_with_its_default_knobs(drive: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,8 @@ def test_a_double_click_in_the_catalogue_opens_once(drive: Driver) -> None:
 
     drive.until(lambda: drive.bench.studies)
     tree = drive.window.catalogue.tree
-    at = tree.visualItemRect(drive.window.catalogue._items()[0]).center()
+    item = next(i for i in drive.window.catalogue._items() if i.text(0) == "Autoencoder and PCA")
+    at = tree.visualItemRect(item).center()
     drive.click(tree.viewport(), at)
     QTest.mouseDClick(tree.viewport(), Qt.MouseButton.LeftButton, pos=at)
     QTest.mouseRelease(tree.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -160,11 +161,12 @@ def test_the_button_does_not_flicker_when_orders_come_quickly(drive: Driver) -> 
 def test_keys_after_a_click_in_the_catalogue_are_the_windows(drive: Driver) -> None:
     drive.until(lambda: drive.bench.studies)
     tree = drive.window.catalogue.tree
-    drive.click(tree.viewport(), tree.visualItemRect(drive.window.catalogue._items()[0]).center())
+    item = next(i for i in drive.window.catalogue._items() if i.text(0) == "Autoencoder and PCA")
+    drive.click(tree.viewport(), tree.visualItemRect(item).center())
     drive.until(lambda: drive.opened)
     assert tree.hasFocus()
     drive.key(".")
-    drive.until(lambda: drive.bench.step == 1)
+    drive.until(lambda: drive.bench.step == 3001)
     drive.key("2")
     assert drive.stage.active == list(drive.stage.docks)[1]
 
