@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.nn.denoising import ETA, GUIDANCE, LABEL, SAMPLER, SEED, STEPS, WEIGHTS, Denoising, SeededNoise
+from engine.nn.denoising import DRAG_STEPS, ETA, GUIDANCE, LABEL, SAMPLER, SEED, STEPS, WEIGHTS, Denoising, SeededNoise
 from engine.nn.gaussian import slerp
 from engine.nn.latent_probes import array, pictures
 from engine.nn.noising import Look
@@ -192,6 +192,8 @@ class DenoisingReal(Denoising):
     ) -> Iterator[float | PlaneFrames]:
         """The paths from noise to picture in the plane of the two directions in which the samples' paths differ most;
         real pictures lie behind them."""
+        if self.dragging:
+            steps = min(steps, DRAG_STEPS)
         noise = SeededNoise(count, self.space, seed, self.device)
         y = self.classes_of(label, count)
         total = len(self.noising.times(steps))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.average import Average, MeanOverTime
-from engine.nn.denoising import SEED, WEIGHTS, SeededNoise
+from engine.nn.denoising import DRAG_STEPS, SEED, WEIGHTS, SeededNoise
 from engine.nn.denoising_real import DenoisingReal
 from engine.nn.latent_probes import array
 from engine.nn.noising import Look, StraightLine
@@ -18,7 +18,7 @@ from engine.nn.samplers import Euler, sampling
 from engine.nn.unet import UNet
 from engine.params import knob
 from engine.payloads import Curves
-from engine.probes import Number, Steps, probe
+from engine.probes import EVERY_CLASS, Number, Steps, probe
 from engine.study import Images, Study, Term
 
 PAIR_STEPS = 10
@@ -183,7 +183,9 @@ class RectifiedFlow(DenoisingReal, Study):
     def straightness(self, steps: int, count: int, seed: int, weights: str) -> Iterator[float | Curves]:
         """How far the velocity along a path is from the straight line between its ends, squared, mean over pixels: 0
         everywhere where one step would do."""
-        y = self.classes_of(-1, count)
+        if self.dragging:
+            steps = min(steps, DRAG_STEPS)
+        y = self.classes_of(EVERY_CLASS, count)
         noise = SeededNoise(count, self.space, seed, self.device)
         z = noise()
         times = self.noising.times(steps)
