@@ -38,8 +38,8 @@ STARTER_RUNS = (
             "learned coloured shapes: move a slider and watch the picture follow."),
     Starter("noise", "ddpm", "denoise", "Watch noise become a picture", "A diffusion model takes noise away step by "
             "step: play it, go back, and see what it believes at each moment."),
-    Starter("digits_map", "vae", "latent_map", "Walk on a map of digits", "Two numbers per picture: drag across the "
-            "map and see one digit become another."),
+    Starter("digits_map", "vae", "latent_map", "Walk on a map of digits", "An autoencoder with two numbers per "
+            "picture: drag across its map and see one digit become another on the way."),
     Starter("holes", "autoencoder", "samples"),
     Starter("straight", "rectified_flow", "denoise"),
     Starter("latents", "latent_diffusion", "denoise"),

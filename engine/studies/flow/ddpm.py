@@ -20,7 +20,7 @@ class DDPM(DenoisingReal, Study):
     """Learns to take a little noise away from a noisy picture; from noise alone, step by step, a new picture comes of
     it. Nothing is drawn at once: watch x̂₀, what the network believes the picture to be, settle on its way."""
 
-    title, family = "Denoising diffusion (DDPM)", "Diffusion and flows"
+    title, family = "Denoising diffusion", "Diffusion and flows"
     paper = "Ho et al. 2020, arXiv:2006.11239; cosine: Nichol & Dhariwal 2021; guidance: Ho & Salimans 2022"
     data = Images(default="digits")
     left = r"\mathcal{L}(\theta)\;="

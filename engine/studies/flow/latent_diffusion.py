@@ -233,7 +233,7 @@ class LatentDiffusion(DenoisingReal, Study):
         self.decoder = SpatialDecoder(shape, self.p.width, self.p.channels).to(device)
         for module in (self.encoder, self.decoder):
             # a seventh faster on a processor
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stub lacks it alone
         self.stage = Stage(self.p.channels, device)
         self.noising: Noising = StraightLine() if self._straight else Diffusion("linear", TIMESTEPS)
         self.net = DiT(self.space, self.p.dim, self.p.depth, self.p.patch, self.classes).to(device)
