@@ -39,7 +39,7 @@ STARTER_RUNS = (
     Starter("noise", "ddpm", "denoise", "Watch noise become a picture", "A diffusion model takes noise away step by "
             "step: play it, go back, and see what it believes at each moment."),
     Starter("digits_map", "vae", "latent_map", "Walk on a map of digits", "An autoencoder with two numbers per "
-            "picture: drag across its map and see one digit become another on the way."),
+            "picture: drag across it and see one digit become another."),
     Starter("holes", "autoencoder", "samples"),
     Starter("straight", "rectified_flow", "denoise"),
     Starter("latents", "latent_diffusion", "denoise"),
@@ -194,4 +194,6 @@ class WelcomePage(QWidget):
             button = QPushButton(f"{run.title or run.study} · {run.data} · step {run.step:,} · {when}")
             button.setToolTip(run.path)
             button.clicked.connect(lambda _=False, path=run.path: self.run_chosen.emit(path))
+            # Two long names side by side must not make the page wider than its place.
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             self._recent.addWidget(button, i // 2, i % 2)
