@@ -208,6 +208,57 @@ class Mask(Control):
         return self.check(name, text.strip(), knobs)
 
 
+Place = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Places(Control):
+    """Places in space, dragged as handles in a scene or set by its pointer. Value: tuple of (x, y, z) tuples."""
+
+    default: tuple[Place, ...]
+    reach: float = 1e6
+
+    def initial(self, knobs: Knobs) -> tuple[Place, ...]:
+        return self.default
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> tuple[Place, ...]:
+        try:
+            places = tuple((float(x), float(y), float(z)) for x, y, z in value)
+        except (TypeError, ValueError):
+            raise BadValue(f"{name}: {str(value)[:40]!r} is not a list of places x,y,z") from None
+        if len(places) != len(self.default):
+            raise BadValue(f"{name}: has {len(places)} places, {len(self.default)} are wanted")
+        if not all(math.isfinite(v) and abs(v) <= self.reach for place in places for v in place):
+            raise BadValue(f"{name}: has a number that is not finite or beyond {self.reach:g}")
+        return places
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> tuple[Place, ...]:
+        """``x,y,z;x,y,z;...``"""
+        try:
+            return self.check(name, [[float(v) for v in part.split(",")] for part in text.split(";")], knobs)
+        except ValueError as e:
+            raise e if isinstance(e, BadValue) else BadValue(f"{name}: {text!r} is not x,y,z;x,y,z;...") from None
+
+
+@dataclass(frozen=True)
+class Paths(Control):
+    """Files of the person's, dropped in or chosen. Value: tuple of paths; the engine says whether they exist."""
+
+    kinds: tuple[str, ...] = ()
+    """Endings without the dot that the file dialog offers first."""
+
+    def initial(self, knobs: Knobs) -> tuple[str, ...]:
+        return ()
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> tuple[str, ...]:
+        if isinstance(value, str) or not all(isinstance(path, str) and path for path in value):
+            raise BadValue(f"{name}: {str(value)[:40]!r} is not a list of paths")
+        return tuple(dict.fromkeys(value))
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> tuple[str, ...]:
+        return self.check(name, [part for part in text.split(";") if part], knobs)
+
+
 def mask_cells(value: str) -> tuple[tuple[bool, ...], ...]:
     """The rows of a :class:`Mask`'s value, from the top; True where the picture is to be made anew."""
     side = range(MASK_SIDE)

@@ -207,7 +207,7 @@ class Session:
             part = self._one(spec, dragging, index, first)
             while part is not None:
                 yield part
-                if not spec.timeline and isinstance(part, Payload):
+                if not spec.timeline and isinstance(part, Payload) and getattr(part, "progress", 1.0) >= 1.0:
                     return
                 index += 1
                 part = self._one(spec, dragging, index, lambda: next(parts, None))

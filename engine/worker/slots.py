@@ -162,10 +162,19 @@ class Slots:
         if not isinstance(payload, Payload | None):
             return  # still at work
         slot.index += 1
-        total = getattr(payload, "total", 1)
-        if payload is None or slot.index >= total:
+        done = self._progress(slot, payload)
+        if done >= 1.0:
             self._end(name, slot)
-        self._send(name, slot, payload, total)
+        self._send(name, slot, payload, done)
+
+    @staticmethod
+    def _progress(slot: _Slot, payload: Payload | None) -> float:
+        """How much of the answer there is with ``payload``; 1 where nothing more comes."""
+        if payload is None:
+            return 1.0
+        if slot.spec.timeline:
+            return slot.index / getattr(payload, "total", 1)
+        return float(getattr(payload, "progress", 1.0))  # a scene that is made finer says how far it is
 
     def _spend(self, slot: _Slot, begun: float) -> None:
         slot.served = time.perf_counter()
@@ -183,7 +192,7 @@ class Slots:
         if answer is not None:
             self._desk.guard(answer.close, "probe", f"{slot.spec.title} did not stop cleanly", name, slot.ask.seq)
 
-    def _send(self, name: str, slot: _Slot, payload: Payload | None, total: int = 1) -> None:
+    def _send(self, name: str, slot: _Slot, payload: Payload | None, progress: float = 1.0) -> None:
         ask, session = slot.ask, self._desk.need_session()
         done = slot.answer is None
         picture = m.Picture(
@@ -195,7 +204,7 @@ class Slots:
             session.step,
             ask.phase if slot.asked else "settled",
             done=done,
-            progress=1.0 if done else slot.index / total,
+            progress=1.0 if done else progress,
             seconds=time.perf_counter() - slot.came,
         )
         if slot.spec.timeline:
