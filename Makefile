@@ -9,6 +9,8 @@ endif
 PY := $(BIN)/python
 VIRTUAL := $(PY) .ci/screen.py virtual
 ARGS ?=
+# The tests run side by side, each process on a virtual screen of its own (tests/conftest.py).
+SIDE_BY_SIDE ?= -n logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint soak bench starters tour screenshot setup clean
@@ -38,7 +40,7 @@ lint: setup
 	@$(PY) -c "from importlinter.cli import lint_imports_command as lint; lint()" --no-logo
 
 test: lint
-	@$(VIRTUAL) $(PY) -m pytest $(ARGS)
+	@$(VIRTUAL) $(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 soak: setup
 	@$(VIRTUAL) $(PY) -m pytest --soak -m soak -o faulthandler_timeout=0 $(ARGS)

@@ -79,6 +79,8 @@ def make_commands(window: MainWindow) -> Commands:
     for command in (
         Command("welcome", "Welcome page", "File", lambda: show_welcome(window), icon="house"),
         Command("open-run", "Open run …", "File", open_run, "Ctrl+O", "folder-open"),
+        Command("open-files", "Open 3-D files …", "File", window.files.choose, "Ctrl+Shift+O", "file",
+                "Opens meshes and point clouds: PLY, OBJ, STL, OFF, GLB, PCD, XYZ, LAS, NPY ..."),
         Command("save", "Save snapshot", "File", lambda: window.bridge.inbox.post(m.Save()), "Ctrl+S", "floppy-disk",
                 "Keeps the weights as they are now in the run's folder.", why_not=cannot_train),
         Command("copy-picture", "Copy picture", "File", lambda: on_view(window, "copy_picture"), "Ctrl+Shift+C", "copy",
@@ -132,7 +134,8 @@ def _fill_menus(window: MainWindow, commands: Commands) -> None:
     menus: dict[str, QMenu] = {name: bar.addMenu(name) for name in MENUS}
     for key, command in commands.table.items():
         menus[command.menu].addAction(commands.actions[key])
-    menus["File"].insertMenu(commands.actions["save"], window.recent)
+    menus["File"].insertMenu(commands.actions["open-files"], window.recent)
+    menus["File"].insertMenu(commands.actions["save"], window.files.menu)
     docks = menus["View"].addMenu("Docks")
     for dock in window.docks.values():
         docks.addAction(dock.toggleViewAction())

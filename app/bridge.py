@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from app.garbage import Garbage
 from engine.mailbox import Inbox
-from engine.messages import Report, Shutdown
+from engine.messages import Opened, Report, Shutdown
 from engine.worker import Engine
 
 R = TypeVar("R", bound=Report)
@@ -34,6 +35,8 @@ class Bridge(QObject):
         self._reports: deque[Report] = deque()
         self._stopped = False
         self._engine = Engine(self._wake, threads, warm=True)
+        self._garbage = Garbage(self)
+        self.on(Opened, lambda _: self._garbage.soon())
         self._woken.connect(self._drain, Qt.ConnectionType.QueuedConnection)
 
     @property
@@ -45,6 +48,7 @@ class Bridge(QObject):
         if self._stopped:
             return
         sys.setswitchinterval(SWITCH_INTERVAL)
+        self._garbage.start()
         self._engine.start()
 
     def on(self, kind: type[R], handler: Callable[[R], None]) -> None:
@@ -56,11 +60,13 @@ class Bridge(QObject):
         self._stopped = True
         self._handlers.clear()
         self._reports.clear()
-        if not self._engine.is_alive():
-            return True
-        self._engine.inbox.post(Shutdown())
-        self._engine.join(timeout)
-        return not self._engine.is_alive()
+        if self._engine.is_alive():
+            self._engine.inbox.post(Shutdown())
+            self._engine.join(timeout)
+        ended = not self._engine.is_alive()
+        if ended:  # one that goes on must not collect
+            self._garbage.stop()
+        return ended
 
     def _wake(self) -> None:
         """Called on the engine's thread, which may outlive this object if it does not end in time."""

@@ -61,6 +61,16 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _colour(text: str) -> tuple[float, float, float]:
+    try:
+        r, g, b = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not R,G,B, such as 1,1,1") from None
+    if not all(0 <= c <= 1 for c in (r, g, b)):  # not a number fails too
+        raise argparse.ArgumentTypeError(f"{text} is not within 0..1")
+    return r, g, b
+
+
 def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
     if found is None:
@@ -113,11 +123,19 @@ def parser() -> argparse.ArgumentParser:
     )
 
     probe = word("probe", "puts a question to a run and writes the answer; the run is only read", _probe)
-    probe.add_argument("run", metavar="RUN", help="run folder (its newest whole snapshot) or a snapshot file")
+    probe.add_argument("run", metavar="RUN", help="run folder, snapshot file, or a study without training")
     probe.add_argument("probe", metavar="PROBE", help="its name, as list --json shows it")
     _add_set(probe, "CONTROL=VALUE")
     _add_device(probe)
-    probe.add_argument("--out", required=True, metavar="FILE", help=".png .gif .mp4 .json or .npz")
+    probe.add_argument("--out", required=True, metavar="FILE", help=".png .gif .mp4 .json .npz .ply .obj .glb .xyz")
+
+    view = word("view", "shows meshes and point clouds, in the window or as a picture", _view)
+    view.add_argument("files", nargs="+", metavar="FILE", help="PLY, OBJ, STL, OFF, GLB, PCD, XYZ, CSV, LAS, NPY ...")
+    view.add_argument("--size", type=_size, default=None, metavar="WxH", help="of the window or picture")
+    camera = "in the files' own coordinates, such as 3,0,1/0,0,0/0,0,1/45; without: all is seen"
+    view.add_argument("--camera", default="", metavar="EYE/TARGET/UP/FOV", help=camera)
+    view.add_argument("--background", type=_colour, default=None, metavar="R,G,B", help="each within 0..1")
+    view.add_argument("--screenshot", default="", metavar="PNG", help="makes this picture, without a window")
 
     starters = word("starters", "trains the snapshots that the welcome page opens", _starters)
     starters.add_argument("--only", default="", metavar="NAME", help="one of them")
@@ -193,6 +211,12 @@ def _probe(args: argparse.Namespace) -> int:
 
     probe(args.run, args.probe, dict(args.settings), args.out, args.device)
     return 0
+
+
+def _view(args: argparse.Namespace) -> int:
+    from app.viewing import Wish, view
+
+    return view(Wish(tuple(args.files), args.size, args.camera, args.background), args.screenshot)
 
 
 def _starters(args: argparse.Namespace) -> int:

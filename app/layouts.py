@@ -25,11 +25,14 @@ class Layouts:
         self._settings = settings
         self._around: QByteArray | None = None
         """What was around the stage before it stood alone; None while it does not."""
+        self._idle: list[QDockWidget] = []
+        """Docks that were closed because the open study learns nothing."""
 
     def reset(self) -> None:
         """Every dock where it was on the first day."""
         window, docks = self._window, self._docks
         self._around = None
+        self._idle = []
         for dock in docks.values():
             dock.setFloating(False)  # before: a dock that was taken out stays afloat
             window.removeDockWidget(dock)
@@ -43,7 +46,7 @@ class Layouts:
         for dock in docks.values():
             dock.show()
         docks["curves"].raise_()
-        window.resizeDocks([docks["catalogue"], docks["knobs"]], [200, 320], Qt.Orientation.Horizontal)
+        window.resizeDocks([docks["catalogue"], docks["knobs"]], [218, 320], Qt.Orientation.Horizontal)
         window.resizeDocks([docks["knobs"], docks["controls"]], [375, 315], Qt.Orientation.Vertical)
         window.resizeDocks([docks["curves"]], [230], Qt.Orientation.Vertical)
         window.resizeDocks([docks["curves"], docks["objective"]], [440, 350], Qt.Orientation.Horizontal)
@@ -59,6 +62,23 @@ class Layouts:
         elif self._around is not None:
             self._window.restoreState(self._around)
             self._around = None
+
+    def suit(self, trains: bool) -> None:
+        """Closes the docks that stay empty where a study learns nothing, and opens those again for one that does."""
+        if self._around is not None:
+            return
+        if trains:
+            for dock in self._idle:
+                dock.show()
+            if self._docks["curves"] in self._idle:
+                self._docks["curves"].raise_()
+            self._idle = []
+            return
+        for name in ("curves", "data", "log"):
+            dock = self._docks[name]
+            if not dock.isHidden() and not dock.isFloating():
+                self._idle.append(dock)
+                dock.hide()
 
     # ---- between two starts ----
 
@@ -85,6 +105,7 @@ class Layouts:
 
     def remember(self) -> None:
         """Keeps the present layout and theme in the settings."""
+        self.suit(True)
         self._settings.set("layout", VERSION)
         self._settings.set("theme", theme.mode)
         self._settings.set("geometry", _text(self._window.saveGeometry()))

@@ -9,9 +9,11 @@ from typing import Any
 from PySide6.QtCore import QByteArray, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.undo import Edit
 from app.workbench import Workbench
 from engine import messages as m
 from engine.probes import ProbeSpec
+from engine.scene import Scene
 from widgets.dock import Dock, DockWindow
 from widgets.views import View, view_for
 
@@ -30,6 +32,8 @@ class ProbeDock(Dock):
         self._asked = 0
         self._shown = 0
         self._wanted = False
+        self._given_up = False
+        """Whether the person does not wait for the answer to the last question."""
         self.view.show_empty(spec.title, f"{spec.text} It appears as soon as the study is built.")
         self.visibilityChanged.connect(self._visible)
         self.view.cancel_requested.connect(self._cancel)
@@ -42,6 +46,7 @@ class ProbeDock(Dock):
         """Puts the question if anybody can see the answer."""
         if self._wanted and self._bench.study is not None:
             self._asked = self._bench.ask(self.slot, self.spec.name, phase)
+            self._given_up = False
             if self.spec.timeline:
                 self.view.set_busy(0.0, True)
 
@@ -59,6 +64,11 @@ class ProbeDock(Dock):
         else:
             self.view.set_busy(picture.progress, True)
         return True
+
+    def show_progress(self, progress: m.Progress) -> None:
+        """How far the answer to the last question is, unless it is on screen or was given up."""
+        if progress.seq == self._asked and self._wanted and not self._given_up:
+            self.view.set_busy(progress.progress, True)
 
     def show_failure(self, failure: m.Failure) -> None:
         if failure.seq >= self._shown:
@@ -82,6 +92,7 @@ class ProbeDock(Dock):
 
     def _cancel(self) -> None:
         self._bench.bridge.inbox.post(m.Cancel(self.slot))
+        self._given_up = True
         self.view.set_idle()
 
 
@@ -99,6 +110,7 @@ class Stage(DockWindow):
         self.study = ""
         bench.picture.connect(self._on_picture)
         bench.failed.connect(self._on_failure)
+        bench.progressed.connect(self._on_progress)
         bench.control_changed.connect(self._on_control)
         bench.training_changed.connect(self._on_training)
         app = QApplication.instance()
@@ -123,6 +135,7 @@ class Stage(DockWindow):
             dock.view.export_requested.connect(
                 lambda payloads, path: self._bench.bridge.inbox.post(m.Export(path, payloads))
             )
+            dock.view.edited.connect(lambda text, redo, undo: self._bench.undo.push(Edit(text, redo, undo)))
             dock.installEventFilter(self)
             self.docks[spec.name] = dock
             dock.visibilityChanged.connect(lambda on, name=spec.name: self._raised(name, on))
@@ -166,7 +179,10 @@ class Stage(DockWindow):
             dock.show()
         if len(docks) > 1:
             docks[1].raise_()
-            self.resizeDocks([docks[0], docks[1]], [320, 500], Qt.Orientation.Horizontal)
+            solid = issubclass(
+                docks[0].spec.payload, Scene
+            )  # what is turned by hand wants as much room as what follows
+            self.resizeDocks(docks[:2], [400, 400] if solid else [320, 500], Qt.Orientation.Horizontal)
 
     def layout_state(self) -> QByteArray:
         return self.saveState()
@@ -252,6 +268,10 @@ class Stage(DockWindow):
         if sent is not None and not dock.spec.timeline:
             dock.view.repaint()  # the figure counts only once the picture is on screen
             self.latency.emit(time.perf_counter() - sent)
+
+    def _on_progress(self, progress: m.Progress) -> None:
+        if progress.slot in self.docks:
+            self.docks[progress.slot].show_progress(progress)
 
     def _on_failure(self, failure: m.Failure) -> None:
         if failure.slot in self.docks:

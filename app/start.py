@@ -8,8 +8,11 @@ from collections.abc import Callable
 from PySide6.QtCore import QEvent, QObject, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app.hand import Hand
 from app.settings import Settings
+from app.viewing import Wish, place_camera
 from app.window import MainWindow
+from engine.messages import Picture
 from widgets.theme import theme
 
 
@@ -44,13 +47,34 @@ class _AfterFirstPaint(QObject):
         return False
 
 
-def run_window(run: str = "", study: str = "") -> int:
-    """Shows the window and runs until it is closed; opens ``run`` or ``study`` if given."""
+def open_wish(window: MainWindow, wish: Wish) -> None:
+    """Opens files once the studies are known, and looks at them as wished once they are on screen."""
+
+    def catalogue(_: object) -> None:
+        window.bench.catalogue_changed.disconnect(catalogue)
+        window.bench.picture.connect(picture)
+        window.files.open(wish.files)
+
+    def picture(shown: Picture) -> None:
+        dock = window.stage.docks.get(shown.slot)
+        viewport = getattr(dock.view, "viewport", None) if dock is not None else None
+        if viewport is not None:
+            window.bench.picture.disconnect(picture)
+            place_camera(viewport, wish)
+
+    window.bench.catalogue_changed.connect(catalogue)
+
+
+def run_window(run: str = "", study: str = "", wish: Wish | None = None) -> int:
+    """Shows the window and runs until it is closed; opens ``run``, ``study`` or the files of ``wish`` if given."""
     app = make_app()
     settings = Settings()
     theme.set_mode(settings.text("theme", "dark"))
     window = MainWindow(settings)
+    if wish is not None and wish.size is not None:
+        window.resize(*wish.size)
     window.show()
+    Hand(window, window.bench)
 
     def begin() -> None:
         window.start()
@@ -58,6 +82,8 @@ def run_window(run: str = "", study: str = "") -> int:
             window.bench.open_run(run)
         elif study:
             window.bench.catalogue_changed.connect(lambda _: window.open_first(study))
+        elif wish is not None:
+            open_wish(window, wish)
 
     _AfterFirstPaint(window, begin)  # importing torch would delay the first picture of the window
     return app.exec()

@@ -1,4 +1,4 @@
-"""One step of undo: a knob or control before and after a gesture. Knows neither, only how to apply a value."""
+"""Steps of undo: a knob or control before and after a gesture, and what a view has edited. Knows neither."""
 
 from __future__ import annotations
 
@@ -21,3 +21,21 @@ class Change(QUndoCommand):
 
     def undo(self) -> None:
         self.setObsolete(not self._apply(self._before))
+
+
+class Edit(QUndoCommand):
+    """A step that a view has taken by itself and can take back: the first ``redo``, by the push, has been done."""
+
+    def __init__(self, text: str, redo: Callable[[], object], undo: Callable[[], object]) -> None:
+        super().__init__(text)
+        self._redo, self._undo = redo, undo
+        self._done = True
+
+    def redo(self) -> None:
+        if not self._done:
+            self._redo()
+        self._done = True
+
+    def undo(self) -> None:
+        self._undo()
+        self._done = False

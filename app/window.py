@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QMenu, QScrollArea, QStackedWidget, QVBoxL
 
 from app.actions import list_recent, make_commands
 from app.bridge import Bridge
+from app.files import SceneFiles, is_scene
 from app.layouts import Layouts
 from app.panels.catalogue import CataloguePanel
 from app.panels.curves import CurvesPanel
@@ -86,6 +87,7 @@ class MainWindow(DockWindow):
         self.layouts = Layouts(self, self.stage, self.docks, self.settings)
         self.recent = QMenu("Recent runs", self)
         self.recent.setEnabled(False)
+        self.files = SceneFiles(self)
         self.commands = make_commands(self)
         self.toolbar = TrainBar(self.commands, self)
         self.addToolBar(self.toolbar)
@@ -177,6 +179,8 @@ class MainWindow(DockWindow):
         same = self.stage.study == study.key
         if not same:
             self.layouts.remember_stage()
+        self.files.opened()
+        self.layouts.suit(study.trains)
         self.stage.set_study(study.key, study.probes)
         self.pages.setCurrentWidget(self.stage)  # now: the docks of another study would ask this one
         if not same:
@@ -252,6 +256,7 @@ class MainWindow(DockWindow):
             back = (f"Back to step {good:,}", lambda: self.bench.load_snapshot(good))
         self.toolbar.show_trouble(line, back)
         if failure.where == "open":
+            self.files.failed()
             self.toolbar.show_study(self.bench.study.title if self.bench.study else "", self.bench.step)
 
     def notice(self, text: str, level: str = "info") -> None:
@@ -327,16 +332,29 @@ class MainWindow(DockWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """A run folder or snapshot opens; a folder of images becomes the data; an image goes to the active probe."""
+        """A run folder or snapshot opens; a folder of images becomes the data; an image goes to the active probe; 3-D
+        files stand in a scene, all together."""
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
+            self.open_paths(paths)
+
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Opens files of the person's: 3-D files together, of others the first."""
+        scenes = [path for path in paths if is_scene(path) and not path.is_dir()]
+        if not scenes:
             self.open_path(paths[0])
+            return
+        for path in [path for path in paths if path not in scenes]:
+            self.notice(f"{path.name}: is no 3-D file and was left out", "error")
+        self.files.open(scenes)
 
     def open_path(self, path: Path) -> None:
         spec = self.bench.study.probe(self.stage.active) if self.bench.study else None
         item = next((n for n, c in (spec.controls if spec else {}).items() if isinstance(c, Item)), "")
-        if path.suffix.lower() == ".safetensors" or (path / "config.json").is_file():
+        if is_scene(path) and not path.is_dir():
+            self.files.open([path])
+        elif path.suffix.lower() == ".safetensors" or (path / "config.json").is_file():
             self.bench.open_run(str(path))
         elif path.is_dir():
             self.bench.choose_data("folder", str(path))
@@ -347,7 +365,7 @@ class MainWindow(DockWindow):
                 f"{path.name}: raise a probe that takes an image (Code of an image, Interpolation) first", "error"
             )
         else:
-            self.notice(f"{path.name}: neither a run, a folder of images nor an image", "error")
+            self.notice(f"{path.name}: neither a run, a folder of images, an image nor a 3-D file", "error")
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.layouts.remember()

@@ -21,7 +21,6 @@ from app.bridge import Bridge
 from app.undo import Change
 from engine import messages as m
 from engine.params import BadValue
-from engine.probes import Latent
 from engine.study import DataOption, Declaration
 
 
@@ -33,6 +32,7 @@ class Workbench(QObject):
     leaving = Signal()  # another study takes over: forms settle now what still waits, or drop it
     opened = Signal(object)  # messages.Opened
     picture = Signal(object)  # messages.Picture
+    progressed = Signal(object)  # messages.Progress
     failed = Signal(object)  # messages.Failure
     metrics = Signal(object)  # messages.Metrics
     hints_changed = Signal(object)  # Mapping[str, Hint]
@@ -87,7 +87,7 @@ class Workbench(QObject):
             (m.Catalogue, self._on_catalogue), (m.Opened, self._on_opened), (m.Picture, self._on_picture),
             (m.Failure, self._on_failure), (m.Metrics, self._on_metrics), (m.Hints, self._on_hints),
             (m.Status, self._on_status), (m.DataPreview, self._on_preview), (m.Saved, self._on_saved),
-            (m.Runs, self.runs_listed.emit), (m.Notice, self._on_notice),
+            (m.Runs, self.runs_listed.emit), (m.Notice, self._on_notice), (m.Progress, self._on_progress),
         ):  # fmt: skip
             bridge.on(kind, handler)  # type: ignore[arg-type]  # each handler takes its own kind
 
@@ -252,9 +252,9 @@ class Workbench(QObject):
         }
 
     def _key(self, probe: str, name: str) -> tuple[str, str]:
-        """Latent controls are shared by all probes of the study; every other belongs to its probe."""
+        """Shared controls belong to all probes of the study that have them; every other belongs to its probe."""
         spec = self.study.probe(probe) if self.study else None
-        shared = spec is not None and isinstance(spec.controls.get(name), Latent)
+        shared = spec is not None and name in spec.controls and spec.controls[name].shared
         return ("" if shared else probe, name)
 
     def move_control(self, probe: str, name: str, value: Any) -> None:
@@ -299,7 +299,7 @@ class Workbench(QObject):
             return []
         if probe:
             return [probe]
-        return [spec.name for spec in self.study.probes if isinstance(spec.controls.get(name), Latent)]
+        return [spec.name for spec in self.study.probes if name in spec.controls and spec.controls[name].shared]
 
     def _gesture_start(self, kind: str, name: str, now: Any, keep: bool = False) -> Any:
         """The value before the present gesture; ``keep`` while it goes on."""
@@ -374,6 +374,10 @@ class Workbench(QObject):
     def _on_picture(self, report: m.Picture) -> None:
         if report.epoch == self.epoch:
             self.picture.emit(report)
+
+    def _on_progress(self, report: m.Progress) -> None:
+        if report.epoch == self.epoch:
+            self.progressed.emit(report)
 
     def _on_metrics(self, report: m.Metrics) -> None:
         if report.epoch == self.epoch:

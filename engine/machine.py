@@ -94,9 +94,16 @@ def keep_memory() -> None:
             glibc.mallopt(option, value)
 
 
+def collect() -> None:
+    """Collects cyclic garbage, unless somebody has turned that off: a window does, since its widgets must not be
+    destroyed on the engine's thread, and collects on its own (``app/garbage.py``). A study itself needs none of it."""
+    if gc.isenabled():
+        gc.collect()
+
+
 def give_back() -> None:
     """Returns to the system what a closed study leaves behind."""
-    gc.collect()
+    collect()
     glibc = _glibc()
     if glibc is not None:
         glibc.malloc_trim(0)

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from engine.messages import Ask, Cancel, Failure, Forget, Open, Order, Picture, Report, Shutdown
+from engine.messages import Ask, Cancel, Failure, Forget, Open, Order, Picture, Progress, Report, Shutdown
 
 
 class Inbox:
@@ -105,6 +105,7 @@ class Outbox:
             was_empty = not self._unread
             if isinstance(report, Failure) and report.slot:
                 self._unread.pop(report.slot, None)
+                self._unread.pop(_progress(report.slot), None)
             self._unread[next(self._numbers)] = report
         if was_empty:
             self._wake()
@@ -114,7 +115,17 @@ class Outbox:
         with self._lock:
             was_empty = not self._unread
             self._unread.pop(picture.slot, None)
+            self._unread.pop(_progress(picture.slot), None)
             self._unread[picture.slot] = picture
+        if was_empty:
+            self._wake()
+
+    def put_progress(self, progress: Progress) -> None:
+        """Replaces what was said of the slot's progress and is unread."""
+        with self._lock:
+            was_empty = not self._unread
+            self._unread.pop(_progress(progress.slot), None)
+            self._unread[_progress(progress.slot)] = progress
         if was_empty:
             self._wake()
 
@@ -137,6 +148,7 @@ class Outbox:
         """Drops what is unread of a slot: its picture, or the frames of a timeline that is not wanted any more."""
         with self._lock:
             self._unread.pop(slot, None)
+            self._unread.pop(_progress(slot), None)
             for number in self._frames.pop(slot, ()):
                 del self._unread[number]
 
@@ -150,3 +162,8 @@ class Outbox:
         if was_full and self._freed is not None:
             self._freed()
         return out
+
+
+def _progress(slot: str) -> str:
+    """The cell of a slot's progress: no slot, being a probe's name, is called so."""
+    return f"progress of {slot}"

@@ -55,6 +55,12 @@ class Pause(Order):
 
 
 @dataclass(frozen=True)
+class HandDown(Order):
+    """A mouse button went down in the window: what it asks for comes when it is released, and should not meet a long
+    training step."""
+
+
+@dataclass(frozen=True)
 class SetKnob(Order):
     """Sets a live knob."""
 
@@ -209,6 +215,16 @@ class Picture(Report):
     done: bool = True
     progress: float = 1.0
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Progress(Report):
+    """How far the answer to an ask is, 0..1, where no picture of it can be shown yet."""
+
+    slot: str
+    epoch: int
+    seq: int
+    progress: float
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ Value = int | float | bool | str
 
 DRAWING_LIMIT = 40_000
 """Characters: about four thousand points."""
+PATH_LIMIT = 4096
+"""Characters of a path."""
 _ON = ("1", "true", "on", "yes")
 _OFF = ("0", "false", "off", "no")
 
@@ -26,8 +28,9 @@ class BadValue(ValueError):
 
 @dataclass(frozen=True)
 class Knob:
-    """One hyper-parameter: ``kind`` is ``int``, ``float``, ``bool``, ``choice`` or ``drawing``; ``lo`` and ``hi`` are
-    inclusive. A drawing is a text that :func:`strokes` reads."""
+    """One hyper-parameter: ``kind`` is ``int``, ``float``, ``bool``, ``choice``, ``drawing`` or ``path``; ``lo`` and
+    ``hi`` are inclusive. A drawing is a text that :func:`strokes` reads; a path names a file, '' none: whether it is
+    there is found out by who reads it."""
 
     name: str
     kind: str
@@ -63,6 +66,10 @@ def check_value(
         except ValueError as e:
             raise BadValue(f"{name}: {e}") from None
         return str(value)
+    if kind == "path":
+        if not isinstance(value, str) or len(value) > PATH_LIMIT or not value.isprintable():
+            raise BadValue(f"{name}: {str(value)[:40]!r} is not the path of a file")
+        return value
     if kind == "choice":
         if value not in choices:
             raise BadValue(f"{name}: {value!r} is not one of {', '.join(choices)}")
@@ -85,7 +92,7 @@ def parse_value(name: str, kind: str, text: str) -> Value:
         if text.lower() not in _ON + _OFF:
             raise BadValue(f"{name}: {text!r} is not on or off")
         return text.lower() in _ON
-    if kind in ("choice", "drawing"):
+    if kind in ("choice", "drawing", "path"):
         return text
     try:
         return int(text) if kind == "int" else float(text)
@@ -132,14 +139,17 @@ def knob(
     log: bool = False,
     choices: tuple[str, ...] = (),
     drawing: bool = False,
+    path: bool = False,
 ) -> Any:
     """A dataclass field that is a knob: ``text`` is its one sentence, ``symbol`` the paper's, in LaTeX.
 
     ``live`` knobs apply while training goes on; the others rebuild the study. ``log`` asks for a logarithmic slider;
-    ``drawing`` makes a knob of text one that is drawn with the mouse.
+    ``drawing`` makes a knob of text one that is drawn with the mouse, ``path`` one that names a file.
     """
     if drawing:
         kind = "drawing"
+    elif path:
+        kind = "path"
     elif choices:
         kind = "choice"
     elif isinstance(default, bool):

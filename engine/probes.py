@@ -1,8 +1,8 @@
 """Probes and their controls: how a study declares a question that can be put to its weights. Plain data.
 
 ``@probe(ImageGrid, z=Latent("latent"), refresh=0.5)`` marks a method of a study; :func:`probes_of` reads the
-declarations back. Latent controls of one name are shared by all probes of a study: moving ``z`` in one moves it in all.
-Every other control belongs to its probe.
+declarations back. Controls that are ``shared`` (latents, trees) are so by name between all probes of a study: moving
+``z`` in one moves it in all. Every other control belongs to its probe.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from engine.params import BadValue, check_value, parse_value
 from engine.payloads import Moment, Payload
+from engine.shape_tree import EXAMPLE, check_tree
 
 Knobs = Mapping[str, Any]
 EVERY_CLASS, NO_CLASS = -1, -2
@@ -29,6 +30,8 @@ class Control:
 
     text: str = field(default="", kw_only=True)
     label: str = field(default="", kw_only=True)
+    shared: ClassVar[bool] = False
+    """Whether all probes of a study have one value of it."""
 
     def initial(self, knobs: Knobs) -> Any:
         """The value before anybody touched it."""
@@ -49,6 +52,7 @@ class Latent(Control):
 
     size: str = "latent"
     reach: float = 8.0
+    shared: ClassVar[bool] = True
 
     def initial(self, knobs: Knobs) -> tuple[float, ...]:
         return (0.0,) * int(knobs[self.size])
@@ -257,6 +261,70 @@ class Paths(Control):
 
     def parse(self, name: str, text: str, knobs: Knobs) -> tuple[str, ...]:
         return self.check(name, [part for part in text.split(";") if part], knobs)
+
+
+@dataclass(frozen=True)
+class Tree(Control):
+    """A shape built of primitives and operations. Value: the JSON text that :mod:`engine.shape_tree` describes."""
+
+    default: str = EXAMPLE
+    shared: ClassVar[bool] = True
+
+    def initial(self, knobs: Knobs) -> str:
+        return self.default
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> str:
+        try:
+            return check_tree(str(value))
+        except BadValue as e:
+            raise BadValue(f"{name}: {e}") from None
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> str:
+        return self.check(name, text, knobs)
+
+
+@dataclass(frozen=True)
+class Camera(Control):
+    """Where a picture is taken from. Value: the text ``eye/target/up/fov``, which :func:`camera_of` reads."""
+
+    default: str = "2.4,-3,1.8/0,0,0/0,0,1/40"
+
+    def initial(self, knobs: Knobs) -> str:
+        return self.default
+
+    def check(self, name: str, value: Any, knobs: Knobs) -> str:
+        try:
+            camera_of(str(value))
+        except BadValue as e:
+            raise BadValue(f"{name}: {e}") from None
+        return str(value)
+
+    def parse(self, name: str, text: str, knobs: Knobs) -> str:
+        return self.check(name, text.strip(), knobs)
+
+
+def camera_of(text: str) -> tuple[Place, Place, Place, float]:
+    """The eye, the target, the direction that is up in the picture and the vertical field of view in degrees of a
+    text such as ``3,0,1/0,0,0/0,0,1/45``; BadValue where no camera can stand like that."""
+    parts = text.split("/")
+    try:
+        eye, target, up = ((float(x), float(y), float(z)) for x, y, z in (part.split(",") for part in parts[:3]))
+        (fov,) = (float(part) for part in parts[3:])
+    except ValueError:
+        raise BadValue(f"{text[:60]!r} is not eye/target/up/fov, such as 3,0,1/0,0,0/0,0,1/45") from None
+    if not all(math.isfinite(v) and abs(v) <= 1e6 for v in (*eye, *target, *up, fov)):
+        raise BadValue(f"{text[:60]!r} has a number that is not finite or beyond a million")
+    if not 1 <= fov <= 170:
+        raise BadValue(f"the field of view {fov:g} is outside the range from 1 to 170 degrees")
+    look = tuple(t - e for t, e in zip(target, eye, strict=True))
+    across = (
+        look[1] * up[2] - look[2] * up[1],
+        look[2] * up[0] - look[0] * up[2],
+        look[0] * up[1] - look[1] * up[0],
+    )
+    if math.hypot(*across) <= 1e-6 * math.hypot(*look) * math.hypot(*up):
+        raise BadValue("the camera has no direction: eye and target are one place, or up points along the view")
+    return eye, target, up, fov
 
 
 def mask_cells(value: str) -> tuple[tuple[bool, ...], ...]:

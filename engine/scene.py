@@ -16,6 +16,10 @@ from engine.payloads import Moment, Payload
 
 COLOUR_BY = ("plain", "rgb", "height", "normal", "label", "scalar")
 """What points and meshes can be coloured by; a scalar is named ``scalar:NAME``."""
+FILE_KINDS = (
+    "ply", "obj", "stl", "off", "glb", "gltf", "pcd", "xyz", "pts", "csv", "asc", "las", "laz", "npy", "npz",
+)  # fmt: skip
+"""Endings of the files that are read as scenes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +169,18 @@ class Scene(Payload):
     hover: str = ""
     home: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
     progress: float = 1.0
+
+
+@dataclass(frozen=True)
+class Render(Payload):
+    """What one camera sees: ``image`` float32 (H, W, 3) in 0..1, row 0 at the top; ``alpha`` float32 (H, W) 0..1, how
+    much of the pixel the scene covers; ``depth`` float32 (H, W), the distance from the eye along the viewing
+    direction (not along the pixel's own ray) in world units, 0 where alpha is 0."""
+
+    image: Any
+    depth: Any
+    alpha: Any
+    caption: str = ""
 
 
 @dataclass(frozen=True)

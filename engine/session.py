@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import gc
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from engine.data.images import ImageSource
 from engine.data.tensors import ImageTensors
 from engine.formats.runs import Points, Run, RunError, rows_of
 from engine.isolation import looking
-from engine.machine import device_name, peak_memory, versions
+from engine.machine import collect, device_name, peak_memory, versions
 from engine.params import BadValue, knobs_of, with_values
 from engine.payloads import Payload
 from engine.probes import Hint, ProbeSpec, probes_of
@@ -329,7 +328,7 @@ class Session:
         if gradients:
             for part in self.modules().values():
                 part.zero_grad(set_to_none=True)
-        gc.collect()
+        collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 

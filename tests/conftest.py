@@ -10,6 +10,7 @@ import gc
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.screen import own_screen
 
 # Before anything of ours or Qt's is imported: a home of the tests' own, and a screen and language like everybody's.
 _OLD_HOME = os.path.expanduser("~")
@@ -58,6 +61,7 @@ from shiboken6 import isValid  # noqa: E402
 PATIENCE = 2.0
 """Seconds that something already told to stop has for stopping."""
 
+_SCREEN = pytest.StashKey[subprocess.Popen[bytes]]()
 _made: weakref.WeakSet[QTimer | QThread] = weakref.WeakSet()
 _BEFORE = pytest.StashKey[set[Any]]()
 
@@ -92,8 +96,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak"))
 
 
-def pytest_unconfigure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """One of several processes (``-n``) gets a screen of its own, before Qt looks for one, and one thread of torch's:
+    more would only wait for those of the other processes."""
+    if not hasattr(config, "workerinput"):
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    screen = own_screen()
+    if screen is not None:
+        config.stash[_SCREEN] = screen
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
+    if _SCREEN in config.stash:
+        config.stash[_SCREEN].terminate()
+        config.stash[_SCREEN].wait()
 
 
 @pytest.fixture(scope="session")

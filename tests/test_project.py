@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import shutil
 import socket
@@ -110,10 +111,10 @@ def test_the_contract_imports_in_milliseconds_and_brings_nothing_heavy() -> None
     heavy = ("torch", "numpy", "PySide6", "sklearn", "scipy", "PIL", "pyqtgraph", "vispy", "OpenGL", "safetensors")
     code = f"""
 import importlib, sys, time
-start = time.perf_counter()
+start = time.process_time()
 for name in {modules}:
     importlib.import_module(name)
-print(time.perf_counter() - start)
+print(time.process_time() - start)
 print(*[name for name in {heavy} if name in sys.modules])
 """
     command = [sys.executable, "-c", code]
@@ -386,6 +387,8 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(rules.replace("PATIENCE = 2.0", "PATIENCE = 0.1"), "utf-8")
     (tmp_path / "test_bad.py").write_text(BAD, "utf-8")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "screen.py", tmp_path / "tests")
     command = [sys.executable, "-m", "pytest", "-rA", "test_bad.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     pairs = re.findall(r"^(PASSED|FAILED|ERROR) .*test_bad.py::(\w+)", done.stdout, re.M)
@@ -396,3 +399,41 @@ def test_a_test_that_leaves_something_behind_fails(tmp_path: Path) -> None:
     for words in ("a live thread: straggler", "a top-level widget", "a running timer of 10 ms", "from the teardown"):
         assert words in done.stdout, words
     assert "1 skipped" in done.stdout
+
+
+SIDE_BY_SIDE = """
+import os, time
+from pathlib import Path
+import pytest
+from PySide6.QtWidgets import QWidget
+
+@pytest.mark.parametrize("me, other", [("a", "b"), ("b", "a")])
+def test_keeps_the_keyboard(qtbot, me, other):
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.show()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    folder = Path(os.environ["SIDE_BY_SIDE"])
+    (folder / me).write_text(os.environ["DISPLAY"])
+    qtbot.waitUntil((folder / other).exists, timeout=60_000)  # both windows are active now, and stay so
+    qtbot.wait(100)
+    assert window.isActiveWindow()
+"""
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb")
+def test_tests_side_by_side_have_a_screen_each_and_nothing_of_them_stays(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "screen.py", tmp_path / "tests")
+    (tmp_path / "test_two.py").write_text(SIDE_BY_SIDE, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "load", "test_two.py"]
+    env = {**os.environ, "SIDE_BY_SIDE": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    displays = {(tmp_path / name).read_text("utf-8") for name in "ab"}
+    assert len(displays) == 2
+    for display in displays:
+        assert not Path(f"/tmp/.X11-unix/X{display[1:]}").exists()

@@ -24,6 +24,8 @@ BENCHMARKS = {
     "train": "app.bench.training:measure_rate",
     "curves": "app.bench.curves:measure",
     "timeline": "app.bench.timeline:measure",
+    "isosurface": "app.bench.isosurface:measure",
+    "viewport": "app.bench.viewport:measure",
     "elbo": "app.bench.training:measure_elbo",
     "diffusion": "app.bench.diffusion:measure",
 }

@@ -6,10 +6,11 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from app.headless import INTERRUPTED, CommandError
-from app.headless.client import Client, Interrupted
+from app.headless.client import Client, Interrupted, warn
 from engine import messages as m
 from engine.params import BadValue
 from engine.payloads import ImageGrid, Moment, Payload
@@ -54,17 +55,22 @@ def described(d: Declaration) -> dict[str, Any]:
 
 def probe(run: str, name: str, texts: Mapping[str, str], out: str, device: str = "auto") -> None:
     """Asks a probe of the newest whole snapshot of ``run`` (or of the snapshot file that it names) and writes the
-    answer to ``out``, by its ending. The run is only read."""
+    answer to ``out``, by its ending. The run is only read. A study that has nothing to train is named by its key."""
     from engine.formats.export import ExportError, check_ending, write
 
     try:
         check_ending(out)
         with Client() as client:
-            client.catalogue()
-            opened = client.open(run=run, keep=False, device=device)
+            studies = {d.key: d for d in client.catalogue().studies}
+            if run in studies and not studies[run].trains and not Path(run).exists():
+                opened = client.open(study=run, device=device)
+            else:
+                opened = client.open(run=run, keep=False, device=device)
             spec, values = question(opened, name, texts)
             payloads = client.ask(spec.name, values)
         write(out, payloads)
+        for line in getattr(payloads[-1], "notices", ()):
+            warn(line)
     except Interrupted:
         raise CommandError("interrupted; nothing was written", INTERRUPTED) from None
     except ExportError as e:

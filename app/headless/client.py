@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from app.headless import BAD_INPUT, DIVERGED, FAULT, CommandError
 from engine import messages as m
-from engine.payloads import Payload
+from engine.payloads import Moment, Payload
 from engine.worker import Engine
 
 R = TypeVar("R", bound=m.Report)
@@ -67,7 +67,7 @@ class Client:
         return self.expect(m.Opened)
 
     def ask(self, probe: str, values: Mapping[str, Any]) -> list[Payload]:
-        """The whole answer of a probe: one payload, or all frames of a timeline."""
+        """The whole answer of a probe: one payload, the last where it is made finer, or all frames of a timeline."""
         self._seq += 1
         self._engine.inbox.ask(m.Ask("command", self._epoch, self._seq, probe, values))
         payloads: list[Payload] = []
@@ -76,6 +76,8 @@ class Client:
             if picture.seq != self._seq:
                 continue
             if picture.payload is not None:
+                if not isinstance(picture.payload, Moment):
+                    payloads.clear()  # a coarser picture of the same
                 payloads.append(picture.payload)
             if picture.done:
                 return payloads

@@ -47,6 +47,9 @@ class _TermView(QWidget):
         self.name.setProperty("role", "caption")
         self.name.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.setToolTip(term.text)
+        if not term.metric:  # a term that nothing measures is the formula alone
+            self.value.hide()
+            self.name.hide()
         self._svg = svg
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Payloads to files: .png .gif .mp4 .strip.png .npz .json, by the name's ending.
+"""Payloads to files: .png .gif .mp4 .strip.png .npz .json, scenes to .ply .obj .glb .xyz, by the name's ending.
 
 Runs on the engine's thread; knows no study.
 """
@@ -19,7 +19,10 @@ from PIL import Image
 
 from engine.formats.planes_picture import draw_planes
 from engine.formats.runs import write_atomic
+from engine.formats.scene.common import SceneFileError
+from engine.formats.scene_export import SCENE_WRITERS, picture_of, scene_arrays
 from engine.payloads import Bars, Frames, ImageGrid, LatentMap, Moment, Payload, Plane, PlaneFrames, Planes
+from engine.scene import Render, Scene, SceneFrames
 
 GAP, PANEL_GAP, STRIP_GAP = 1, 3, 6
 """Pixels between the pictures of a grid, the panels of a moment, the moments of a strip; before any enlarging."""
@@ -39,8 +42,7 @@ def check_ending(path: str) -> None:
     """ExportError if no payload is written to files that end like ``path``."""
     target = Path(path)
     if not _ending(target):
-        scenes = " (.ply and .obj are for scenes)" if target.suffix.lower() in (".ply", ".obj") else ""
-        raise ExportError(f"{target.name}: unknown ending; use one of {', '.join(WRITERS)}{scenes}")
+        raise ExportError(f"{target.name}: unknown ending; use one of {', '.join(WRITERS)}")
 
 
 def _ending(target: Path) -> str:
@@ -59,6 +61,8 @@ def write(path: str, payloads: Sequence[Payload]) -> None:
         raise ExportError(f"{target.name}: there is nothing to write yet")
     try:
         write_atomic(target, writer(target, payloads))
+    except SceneFileError as e:
+        raise ExportError(str(e)) from None
     except OSError as e:
         raise ExportError(f"{target}: cannot be written ({e.strerror})") from None
 
@@ -102,6 +106,8 @@ def _mp4(target: Path, payloads: Sequence[Payload]) -> bytes:
 
 def _npz(target: Path, payloads: Sequence[Payload]) -> bytes:
     """Arrays by the payload's own field names; those of a timeline get a leading axis of frames."""
+    if isinstance(payloads[0], Scene | SceneFrames):
+        return _packed(scene_arrays(payloads))
     arrays: dict[str, np.ndarray] = {}
     several = len(payloads) > 1 or isinstance(payloads[0], Moment)
     for f in dataclasses.fields(payloads[0]):
@@ -114,6 +120,10 @@ def _npz(target: Path, payloads: Sequence[Payload]) -> bytes:
         array = np.array(values) if several else np.asarray(values[0])
         if array.dtype != object and array.size:
             arrays[f.name] = array
+    return _packed(arrays)
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     out = io.BytesIO()
     np.savez_compressed(out, **arrays)  # type: ignore[arg-type]  # the stub takes the names for its own flags
     return out.getvalue()
@@ -162,6 +172,7 @@ WRITERS: dict[str, Callable[[Path, Sequence[Payload]], bytes]] = {
     ".strip.png": _strip,
     ".npz": _npz,
     ".json": _json,
+    **SCENE_WRITERS,
 }
 
 
@@ -174,6 +185,8 @@ def _pixels(target: Path, payload: Payload, stacked: bool = False) -> np.ndarray
     """The payload as float32 (H, W, 1 or 3) at its own resolution; its panels side by side, or ``stacked``."""
     if isinstance(payload, ImageGrid | Frames):
         images, columns = np.asarray(payload.images), payload.columns or len(payload.heads)
+        if images.dtype == np.uint8:  # the frames of a film, which are held in memory until they are written
+            images = images.astype(np.float32) / np.float32(255)
         panels = max(1, len(payload.panels)) if isinstance(payload, Frames) else 1
         if len(images) % panels or not len(images):
             raise ExportError(f"{target.name}: {len(images)} pictures do not make {panels} equal panels")
@@ -186,6 +199,10 @@ def _pixels(target: Path, payload: Payload, stacked: bool = False) -> np.ndarray
         return _sheet(tiles, columns, 0)
     if isinstance(payload, Planes | PlaneFrames):
         return np.asarray(draw_planes(payload.planes), np.float32) / np.float32(255)
+    if isinstance(payload, Scene | SceneFrames):
+        return picture_of(payload)
+    if isinstance(payload, Render):
+        return np.asarray(payload.image)
     if isinstance(payload, Bars) and payload.image is not None:
         return _sheet(np.asarray(payload.image)[None], 1, 0)
     raise ExportError(f"{target.name}: a {type(payload).__name__} is no picture; write it as .json or .npz")

@@ -1,18 +1,28 @@
-"""Planes as a picture for files: heat, backdrop, arrows, trails and points on white. Knows no screen and no file."""
+"""Planes as a picture for files: titles, heat, contours, backdrop, arrows, trails, and points or their pictures, on
+white. Knows no screen and no file."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from engine.payloads import Plane
 
 GAP = 12
 """Pixels between planes."""
+TITLE = 22
+"""Pixels above the planes where one has a title."""
+THUMB = 22
+"""Pixels of a point's picture; as on the screen, where there are at most so many:"""
+THUMBS = 400
+LEVELS = (0.1, 0.3, 0.55, 0.8)
+"""Where contour lines lie, as shares of the density's maximum, as on the screen."""
+INK = (52, 56, 62)
 FINER = 2
 """Everything is drawn so many times larger and averaged, for smooth edges."""
 FADES = (26, 44, 70, 108, 166)
@@ -38,13 +48,28 @@ def draw_planes(planes: Sequence[Plane], side: int = 360) -> Image.Image:
     if not planes:
         raise ValueError("there are no planes to draw")
     pictures = [_draw(plane, side) for plane in planes]
+    top = TITLE if any(plane.title for plane in planes) else 0
     width = sum(p.width + GAP for p in pictures) - GAP
-    whole = Image.new("RGB", (width, max(p.height for p in pictures)), "white")
+    whole = Image.new("RGB", (width, top + max(p.height for p in pictures)), "white")
     x = 0
-    for picture in pictures:
-        whole.paste(picture, (x, 0))
+    for plane, picture in zip(planes, pictures, strict=True):
+        whole.paste(picture, (x, top))
+        _title(whole, plane.title, x, picture.width)
         x += picture.width + GAP
     return whole
+
+
+def _title(whole: Image.Image, text: str, left: int, width: int) -> None:
+    """In the middle above a plane, cut short where it is too long; what the built-in font lacks is left out."""
+    font = ImageFont.load_default(14)
+    text = (
+        unicodedata.normalize("NFKD", text.replace("\N{MINUS SIGN}", "-")).encode("latin-1", "ignore").decode("latin-1")
+    )
+    while text and font.getlength(text) > width:
+        text = text[:-2].rstrip() + "." if len(text) > 2 else ""
+    if text:
+        draw = ImageDraw.Draw(whole)
+        draw.text((left + width / 2, TITLE / 2), text, fill=INK, font=font, anchor="mm")
 
 
 class _Canvas:
@@ -75,6 +100,8 @@ def _draw(plane: Plane, side: int) -> Image.Image:
     if plane.heat is not None:
         heat = Image.fromarray(heat_pixels(plane.heat)).resize(canvas.size, Image.Resampling.BILINEAR)
         canvas.image.paste(heat)
+    if plane.contours is not None:
+        _contours(canvas, plane.contours, (255, 255, 255, 190) if plane.heat is not None else (*INK, 200))
     faint = (255, 255, 255) if plane.heat is not None else (99, 104, 111)
     if plane.backdrop is not None:
         _dots(canvas, plane.backdrop, [(*faint, 120)] * len(plane.backdrop), 0.8)
@@ -83,7 +110,9 @@ def _draw(plane: Plane, side: int) -> Image.Image:
     colours = _colours(plane)
     if plane.trails is not None:
         _trails(canvas, plane.trails, colours)
-    if plane.points is not None:
+    if plane.points is not None and plane.thumbs is not None and len(plane.points) <= THUMBS:
+        _thumbs(canvas, plane.points, np.asarray(plane.thumbs), colours)
+    elif plane.points is not None:
         radius = 2.2 if len(plane.points) > 200 else 3.5
         if plane.heat is not None:
             _dots(canvas, plane.points, [(255, 255, 255, 255)] * len(plane.points), radius + 0.8)
@@ -98,6 +127,33 @@ def heat_pixels(heat: Any) -> np.ndarray:
     stops = np.array([_rgb(stop) for stop in VIRIDIS])
     places = np.linspace(0, 1, len(stops))
     return np.stack([np.interp(level, places, stops[:, k]) for k in range(3)], axis=-1).round().astype(np.uint8)
+
+
+def _contours(canvas: _Canvas, density: Any, colour: tuple[int, ...]) -> None:
+    """Lines of a density (R, C), row 0 lowest, between the centres of its cells."""
+    from skimage.measure import find_contours  # a third of a second, for this alone
+
+    z = np.nan_to_num(np.asarray(density, float), nan=0.0, posinf=0.0, neginf=0.0)
+    cell = np.array(canvas.size) / z.shape[::-1]
+    layer, draw = canvas.layer()
+    for level in LEVELS if min(z.shape) > 1 and z.max() > 0 else ():
+        for line in find_contours(z, level * z.max()):
+            places = (line[:, ::-1] + 0.5) * cell
+            places[:, 1] = canvas.size[1] - places[:, 1]
+            draw.line(places.ravel().tolist(), fill=colour, width=FINER)
+    canvas.image.alpha_composite(layer)
+
+
+def _thumbs(canvas: _Canvas, points: Any, thumbs: np.ndarray, colours: Sequence[Rgb]) -> None:
+    """The points' pictures (N, h, w, 1 or 3) in the places of the points, rimmed in their colours."""
+    side = THUMB * FINER
+    draw = ImageDraw.Draw(canvas.image)
+    for (x, y), thumb, colour in zip(canvas.pixels(points).tolist(), thumbs, colours, strict=True):
+        if np.isfinite(x + y):
+            left, top = round(x - side / 2), round(y - side / 2)
+            picture = Image.fromarray(np.broadcast_to(thumb, (*thumb.shape[:2], 3)).astype(np.uint8))
+            canvas.image.paste(picture.resize((side, side), Image.Resampling.BOX), (left, top))
+            draw.rectangle((left - 2, top - 2, left + side + 1, top + side + 1), outline=colour, width=2)
 
 
 def _rgb(colour: str) -> Rgb:

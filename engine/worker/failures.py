@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.messages import Failure
 
-EXPECTED = {"BadValue", "DataError", "RunError", "OpenError", "ExportError", "Diverged", "NotFinite"}
+EXPECTED = {"BadValue", "DataError", "RunError", "OpenError", "ExportError", "Diverged", "NotFinite", "SceneFileError"}
 """Exceptions whose message was written for the person. By name: their modules import torch, this one must not."""
 
 

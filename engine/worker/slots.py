@@ -20,6 +20,9 @@ REDRAW_SHARE = 20.0
 """While training, a redraw waits this many times its own cost times the number of probes that redraw themselves: all
 of them together take at most a twentieth of the time."""
 
+PROGRESS_EVERY = 0.05
+"""Seconds between two words on how far an answer is."""
+
 
 @dataclass
 class _Slot:
@@ -35,6 +38,7 @@ class _Slot:
     spent: float = 0.0
     served: float = 0.0
     cost: float = 0.0
+    told: float = 0.0
     done_at: float = 0.0
     seen: tuple[int, int] = field(default=(-1, -1))
 
@@ -160,12 +164,19 @@ class Slots:
         self._spend(slot, begun)
         self._desk.fine(once)
         if not isinstance(payload, Payload | None):
-            return  # still at work
+            self._tell(name, slot, payload.progress)
+            return
         slot.index += 1
         done = self._progress(slot, payload)
         if done >= 1.0:
             self._end(name, slot)
         self._send(name, slot, payload, done)
+
+    def _tell(self, name: str, slot: _Slot, progress: float) -> None:
+        """How far an answer is that somebody waits for. Of a redraw nothing: its picture stands meanwhile."""
+        if slot.asked and slot.served - slot.told >= PROGRESS_EVERY:
+            slot.told = slot.served
+            self._desk.outbox.put_progress(m.Progress(name, slot.ask.epoch, slot.ask.seq, progress))
 
     @staticmethod
     def _progress(slot: _Slot, payload: Payload | None) -> float:

@@ -20,7 +20,7 @@ from engine.worker.measurements import Measurements
 from engine.worker.meter import STATUS_EVERY, Meter
 from engine.worker.records import Records
 from engine.worker.slots import Slots
-from engine.worker.training import Trainer
+from engine.worker.training import PRESSED, Trainer
 from engine.worker.warming import warm_up
 
 if TYPE_CHECKING:
@@ -154,6 +154,8 @@ class Engine(threading.Thread):
                 self._trainer.train(order)
             case m.Pause():
                 self._trainer.pause()
+            case m.HandDown():
+                self._trainer.hand_moves(PRESSED)
             case m.SetKnob():
                 self._set_knob(order)
             case m.AutosaveTo():

@@ -16,6 +16,8 @@ LONG_STEP = 0.012
 come too late for the eye."""
 HAND_RESTS = 0.06
 """Seconds after the last drag ask until training goes on."""
+PRESSED = 0.2
+"""Seconds after a mouse button went down for which they wait too: a click is over in about half of that."""
 HELD_STEPS = 40.0
 """A dragging hand holds training up for this many times a step's own seconds, then one step is taken, so that training
 never stands still: only one move in forty meets a step."""
@@ -35,13 +37,13 @@ class Trainer:
         self.changes = 0
         self._pause_between = 0.0
         self._next_at = 0.0
-        self._hand_at = float("-inf")
+        self._hand_until = float("-inf")
         self._stepped_at = float("-inf")
         self.step_seconds = 0.0
 
-    def hand_moves(self) -> None:
-        """A drag ask came: its picture, and the next one's, must not wait for a long step."""
-        self._hand_at = time.perf_counter()
+    def hand_moves(self, rests: float = HAND_RESTS) -> None:
+        """A drag ask came: its picture, and the next one's within ``rests`` seconds, must not wait for a long step."""
+        self._hand_until = max(self._hand_until, time.perf_counter() + rests)
 
     def train(self, order: m.Train) -> None:
         """Begins to train, or changes how; BadValue if that is not possible."""
@@ -75,7 +77,7 @@ class Trainer:
         due = self._next_at if self._pause_between else now
         if self.step_seconds > LONG_STEP:
             held = min(HELD_AT_MOST, HELD_STEPS * self.step_seconds)
-            due = max(due, min(self._hand_at + HAND_RESTS, self._stepped_at + held))
+            due = max(due, min(self._hand_until, self._stepped_at + held))
         return max(0.0, due - now)
 
     def quantum(self) -> None:

@@ -6,6 +6,7 @@ a runs folder of its own. Studies are built small: with the knobs that they decl
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from app.window import MainWindow
 from engine.messages import Failure, Opened, Picture, Status
 from widgets.theme import theme
 
-PATIENCE = 6_000
+PATIENCE = 20_000
 """Milliseconds after which something that has not happened will not."""
 
 
@@ -43,6 +44,11 @@ def studies() -> dict[str, Any]:
         data.load("digits")
     assert not found.errors
     return found.studies
+
+
+def crowd() -> float:
+    """How many times longer than alone things take here now: processes that want a core, per core, and at least 1."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) if hasattr(os, "getloadavg") else 1.0
 
 
 class Driver:
@@ -193,7 +199,7 @@ def make_window(qtbot: QtBot, studies: dict[str, Any], tmp_path: Path) -> Iterat
         begun = time.perf_counter()
         window.close()
         assert not window.bridge._engine.is_alive(), "the engine outlives its window"
-        assert time.perf_counter() - begun < 3.0, "closing took longer than three seconds"
+        assert time.perf_counter() - begun < 3.0 * crowd(), "closing took longer than three seconds"
         window.deleteLater()
 
 

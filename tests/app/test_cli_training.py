@@ -118,10 +118,10 @@ def test_the_held_out_figures_are_of_the_whole_held_out_part(
 
 def test_training_for_seconds_stops_in_time(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    assert main(["train", "vae", "--seconds", "0.4", *TINY, "--out", str(run)]) == 0
+    assert main(["train", "vae", "--seconds", "1", *TINY, "--out", str(run)]) == 0
     summary = summary_of(run)
     assert summary["steps"] == len(rows_of(run)) > 3
-    assert 0.15 < summary["seconds"] < 0.9
+    assert 0.4 < summary["seconds"] < 2.0
     assert Run(run).snapshots()[-1] == summary["steps"]
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QUndoStack
 from PySide6.QtTest import QTest
+
+from app.undo import Edit
 
 if TYPE_CHECKING:
     from conftest import Driver
@@ -218,3 +221,14 @@ def test_a_drag_on_the_map_moves_the_sliders_and_is_one_step(drive: Driver) -> N
     drive.key(*UNDO)
     assert drive.bench.values("decode")["z"] == (0.0, 0.0, 0.0)
     assert drive.window.controls.values()["z"] == (0.0, 0.0, 0.0)
+
+
+def test_what_a_view_has_edited_is_not_done_twice() -> None:
+    done: list[str] = []
+    stack = QUndoStack()
+    stack.push(Edit("step", lambda: done.append("again"), lambda: done.append("back")))
+    assert done == []
+    stack.undo()
+    stack.redo()
+    stack.undo()
+    assert done == ["back", "again", "back"]

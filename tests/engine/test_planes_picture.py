@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from engine.formats import export
-from engine.formats.planes_picture import GAP, LABELS, VIRIDIS, draw_planes, heat_pixels
+from engine.formats.planes_picture import GAP, LABELS, THUMB, TITLE, VIRIDIS, draw_planes, heat_pixels
 from engine.payloads import Plane, PlaneFrames, Planes
 
 SQUARE = (-2.0, 2.0, -2.0, 2.0)
@@ -82,10 +82,10 @@ def frames() -> list[PlaneFrames]:
 def test_a_timeline_of_planes_as_film_and_picture(tmp_path: Path) -> None:
     export.write(str(tmp_path / "a.gif"), frames())
     with Image.open(tmp_path / "a.gif") as film:
-        assert (film.n_frames, film.size) == (3, (360, 360))  # type: ignore[attr-defined]  # of GIFs only
+        assert (film.n_frames, film.size) == (3, (360, 360 + TITLE))  # type: ignore[attr-defined]  # of GIFs only
     export.write(str(tmp_path / "a.png"), [Planes(frames()[0].planes)])
     with Image.open(tmp_path / "a.png") as picture:
-        assert picture.size == (360, 360)
+        assert picture.size == (360, 360 + TITLE)
         assert pixel(picture.convert("RGB"), 1.9, -1.9)[2] < 110, "the heat's diagonal goes up"
         assert pixel(picture.convert("RGB"), -1.7, -1.7)[0] > 200
 
@@ -104,3 +104,40 @@ def test_planes_as_arrays_and_json(tmp_path: Path) -> None:
     whole = json.loads((tmp_path / "a.json").read_text())
     assert whole[1]["planes"][0]["title"] == "flow"
     assert np.shape(whole[1]["planes"][0]["trails"]) == (1, 4, 2)
+
+
+def test_titles_stand_above_all_planes_and_take_no_room_where_there_are_none() -> None:
+    heat = np.ones((4, 4), np.float32)
+    plain = draw_planes([Plane(SQUARE, heat=heat), Plane(SQUARE, heat=heat)])
+    titled = draw_planes([Plane(SQUARE, heat=heat, title="x̂₀ of a long name " * 9), Plane(SQUARE, heat=heat)])
+    assert titled.size == (plain.width, plain.height + TITLE)
+    assert np.array_equal(np.asarray(titled)[TITLE:], np.asarray(plain))
+    ink = np.flatnonzero((np.asarray(titled.convert("L"))[:TITLE] < 200).any(axis=0))
+    assert ink.min() >= 0
+    assert 300 < ink.max() < 360  # cut short, and nothing over the plane that has none
+
+
+def test_contours_enclose_what_is_dense() -> None:
+    at = (np.arange(80) + 0.5) / 20 - 2
+    density = np.exp(-((at[None] - 1) ** 2 + (at[:, None] - 1) ** 2) / 0.18)  # around (1, 1), deviation 0.3
+    picture = draw_planes([Plane(SQUARE, contours=density)])
+    rows, columns = np.nonzero(np.asarray(picture.convert("L")) < 200)
+    radius = 0.3 * np.sqrt(2 * np.log(10)) * 90  # of the lowest line, in pixels
+    assert columns.min() == pytest.approx(270 - radius, abs=2)
+    assert columns.max() == pytest.approx(270 + radius, abs=2)
+    assert rows.min() == pytest.approx(90 - radius, abs=2)
+    assert pixel(picture, 1.0, 1.0) == (255, 255, 255)
+    assert draw_planes([Plane(SQUARE, contours=np.zeros((5, 5)))]).getextrema() == ((255, 255),) * 3
+
+
+def test_points_may_be_their_pictures_in_a_rim_of_their_colour() -> None:
+    points = np.array([[1.0, 1.0], [-1.0, -1.0], [np.nan, 0.0]])
+    thumbs = np.zeros((3, 8, 8, 1), np.uint8)
+    thumbs[0] = 200
+    thumbs[1, :4] = 90
+    picture = draw_planes([Plane(SQUARE, points=points, labels=np.array([3, 2, 0]), thumbs=thumbs)])
+    assert pixel(picture, 1.0, 1.0) == (200, 200, 200)
+    assert (pixel(picture, -1.0, -0.95), pixel(picture, -1.0, -1.05)) == ((90, 90, 90), (0, 0, 0))  # its top is up
+    rim = (THUMB // 2 + 0.5) / 90
+    assert np.allclose(pixel(picture, 1.0 - rim, 1.0), rgb(LABELS[3]), atol=12)
+    assert pixel(picture, 0.0, 0.0) == (255, 255, 255)

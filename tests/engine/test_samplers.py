@@ -35,7 +35,7 @@ def best(path: Noising) -> Denoise:
     def denoise(x: Tensor, t: float) -> Look:
         alpha, sigma = path.levels(t)
         whole = alpha**2 * COVARIANCE + sigma**2 * torch.eye(2, dtype=torch.float64)
-        off = torch.linalg.solve(whole, (x - alpha * MEAN).T).T
+        off = (x - alpha * MEAN) @ whole.inverse()
         return Look(MEAN + alpha * off @ COVARIANCE, sigma * off)
 
     return denoise

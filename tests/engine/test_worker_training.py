@@ -106,6 +106,26 @@ def test_a_dragging_hand_does_not_wait_for_long_steps_and_training_never_stands_
     assert driver.session.step >= step + 3  # the hand rests: on as before
 
 
+def test_what_a_click_asks_for_does_not_meet_a_long_step_if_the_press_was_told(
+    driver: Any, plan: dict[str, Any]
+) -> None:
+    driver.open()
+    plan["seconds"] = 0.08
+    driver.post(m.Train())
+    driver.until(m.Metrics)
+    waits, begun, step = [], time.perf_counter(), driver.session.step
+    for seq in range(1, 13):
+        driver.post(m.HandDown())
+        time.sleep(0.11)  # a click; the step under way ends meanwhile
+        asked = time.perf_counter()
+        driver.ask(seq, "still", value=seq / 100)
+        driver.until(m.Picture, lambda p, seq=seq: p.seq == seq)
+        waits.append(time.perf_counter() - asked)
+        time.sleep(0.3)
+    assert sorted(waits)[8] < 0.03  # without the press they would wait for half a step, 0.04 s, in the mean
+    assert driver.session.step - step > 0.3 * (time.perf_counter() - begun) / 0.08  # held up for 0.2 s at most
+
+
 def test_training_needs_something_open(driver: Any) -> None:
     driver.post(m.Train())
     assert "no study is open" in driver.until(m.Failure).reason

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QWidget
@@ -62,6 +63,12 @@ def _entry() -> Any:
     return importlib.import_module("widgets.curves.legend").Entry(("metric", "elbo"), "elbo", "#e69f00", True)
 
 
+def _navigator(host: QWidget) -> Any:
+    """The camera that a view cube turns."""
+    navigate = importlib.import_module("widgets.viewport.navigate")
+    return navigate.Navigator(lambda: (300.0, 200.0), lambda: np.zeros((0, 3)), host)
+
+
 MAKERS: dict[str, Make] = {
     "widgets.dock._Elided": lambda cls, host: cls("a sentence that is too long for a narrow place"),
     "widgets.dock.TitleBar": lambda cls, host: cls(QDockWidget("Title", host), "its quiet sentence"),
@@ -91,6 +98,11 @@ MAKERS: dict[str, Make] = {
     "widgets.controls.fields.IconButton": lambda cls, host: cls("x", "Closes.", "Close"),
     "widgets.controls.fields.NumberEdit": lambda cls, host: cls(Scale(0, 1)),
     "widgets.controls.fields.NumberBox": lambda cls, host: cls(3.0),
+    "widgets.viewport.cube.ViewCube": lambda cls, host: cls(_navigator(host), host),
+    "widgets.viewport.overlay.Overlay": lambda cls, host: cls(host),
+    "widgets.viewport.tools.Popup": lambda cls, host: cls(host),
+    "widgets.viewport.tools.LooksPanel": lambda cls, host: cls(host),
+    "widgets.viewport.tools.ShotPanel": lambda cls, host: cls(host),
     "app.panels.objective._TermView": lambda cls, host: cls(Term("x^2", "loss", "orange"), ""),
     "app.welcome.Card": lambda cls, host: cls("A title", "A sentence.", Path("no-such-picture.png")),
     "app.status._Figure": lambda cls, host: cls("88,888 MB", "Memory."),

@@ -220,7 +220,7 @@ def test_an_empty_form_says_what_would_be_here(qtbot: QtBot) -> None:
     form = KnobForm()
     qtbot.addWidget(form)
     assert form.values() == {}
-    assert any("knobs are here once" in label.text() for label in form.findChildren(QLabel))
+    assert any("knobs of a study that learns" in label.text() for label in form.findChildren(QLabel))
     assert not form.reset_button.isEnabled()
 
 

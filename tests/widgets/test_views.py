@@ -15,6 +15,7 @@ from PySide6.QtGui import QContextMenuEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
 
 from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes
+from engine.scene import Render, Scene, SceneFrames
 from widgets.theme import theme
 from widgets.views import (
     VIEWS,
@@ -59,6 +60,9 @@ def test_the_table_finds_views_along_the_bases() -> None:
         Curves: "CurvesPayloadView",
         Planes: "PlanesView",
         PlaneFrames: "PlaneFramesView",
+        Render: "RenderView",
+        Scene: "SceneView",
+        SceneFrames: "SceneFramesView",
     }
     assert view_for(Special) is ImageGridView
     assert view_for(Sound) is UnknownView

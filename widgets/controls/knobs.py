@@ -16,6 +16,7 @@ from engine.params import Knob, Value
 from engine.probes import Choice, Seed, Toggle
 from widgets.controls.drawing import DrawPad
 from widgets.controls.fields import FieldLabel, IconButton, NumberBox, enabled_because
+from widgets.controls.path_box import PathBox
 from widgets.controls.simple import ChoiceBox, SeedBox, ToggleBox
 from widgets.controls.slider import ValueSlider
 from widgets.theme import RADIUS, UNIT, icon, theme
@@ -54,7 +55,18 @@ def _drawing(knob: Knob) -> QWidget:
     return DrawPad(str(knob.default))
 
 
-KNOB_WIDGETS = {"int": _number, "float": _number, "choice": _choice, "bool": _toggle, "drawing": _drawing}
+def _path(knob: Knob) -> QWidget:
+    return PathBox(str(knob.default))
+
+
+KNOB_WIDGETS = {
+    "int": _number,
+    "float": _number,
+    "choice": _choice,
+    "bool": _toggle,
+    "drawing": _drawing,
+    "path": _path,
+}
 """What makes the widget of a knob, by the knob's kind."""
 
 
@@ -267,10 +279,10 @@ class KnobForm(QWidget):
         grid.setVerticalSpacing(UNIT)
         grid.setColumnStretch(1, 1)
         if not self._knobs:
-            note = QLabel("A study's knobs are here once one is open.")
+            note = QLabel("The knobs of a study that learns are here; what its probes are asked with is below.")
             note.setProperty("role", "quiet")
             note.setWordWrap(True)
-            grid.addWidget(note, 0, 0)
+            grid.addWidget(note, 0, 0, 1, 4)
         for row, knob in enumerate(self._knobs):
             self._add(grid, row, knob)
         self._layout.replaceWidget(old, self._body)

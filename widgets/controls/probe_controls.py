@@ -13,13 +13,33 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.params import BadValue
-from engine.probes import Choice, Control, Hint, Item, Knobs, Label, Latent, Mask, Number, ProbeSpec, Seed, Toggle
+from engine.probes import (
+    Camera,
+    Choice,
+    Control,
+    Hint,
+    Item,
+    Knobs,
+    Label,
+    Latent,
+    Mask,
+    Number,
+    Paths,
+    Places,
+    ProbeSpec,
+    Seed,
+    Toggle,
+    Tree,
+)
 from widgets.controls.fields import FieldLabel
 from widgets.controls.item import ItemPicker, item_thumbnail
 from widgets.controls.label import LabelBox
 from widgets.controls.latent import LatentSliders
 from widgets.controls.mask import MaskPainter
+from widgets.controls.paths import PathList
 from widgets.controls.simple import ChoiceBox, NumberSlider, SeedBox, ToggleBox
+from widgets.controls.text_line import CameraBox, PlacesBox
+from widgets.controls.tree import TreeEditor
 from widgets.theme import UNIT
 
 if TYPE_CHECKING:
@@ -34,6 +54,10 @@ CONTROL_WIDGETS: dict[type[Control], type[QWidget]] = {
     Item: ItemPicker,
     Label: LabelBox,
     Mask: MaskPainter,
+    Camera: CameraBox,
+    Paths: PathList,
+    Places: PlacesBox,
+    Tree: TreeEditor,
 }
 """Which widget a control gets: the entry of its own class, else of the nearest base (so Steps is a Number)."""
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PySide6.QtCore import QPointF, Qt, QTimer, Signal
+from PySide6.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -343,6 +343,14 @@ class CurvesView(QWidget):
         self.tools.apply_theme()
         self.legend.update()
         self._draw(fit=False)
+
+    def minimumSizeHint(self) -> QSize:
+        """That of the narrow arrangement, whichever there is now: else it could never be made narrow, and a tab that is
+        hidden, and so not resized, would keep the dock wide."""
+        parts = [self.legend.minimumSizeHint(), self.tools.minimumSizeHint()]
+        margins = self._row.contentsMargins()
+        width = max(part.width() for part in parts) + margins.left() + margins.right()
+        return QSize(width, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Where it is narrow the tools have a row of their own, so that the chips have the whole of theirs."""

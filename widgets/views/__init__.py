@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes
+from engine.scene import Render, Scene, SceneFrames
+from widgets.viewport.frames import SceneFramesView
+from widgets.viewport.view import SceneView
 from widgets.views.bars import BarsView
 from widgets.views.base import View
 from widgets.views.curves import CurvesPayloadView
@@ -10,6 +13,7 @@ from widgets.views.frames import FramesView
 from widgets.views.grid import ImageGridView
 from widgets.views.latent_map import LatentMapView
 from widgets.views.planes import PlaneFramesView, PlanesView
+from widgets.views.render import RenderView
 from widgets.views.unknown import UnknownView
 
 VIEWS: dict[type[Payload], type[View]] = {
@@ -20,6 +24,9 @@ VIEWS: dict[type[Payload], type[View]] = {
     Curves: CurvesPayloadView,
     Planes: PlanesView,
     PlaneFrames: PlaneFramesView,
+    Render: RenderView,
+    Scene: SceneView,
+    SceneFrames: SceneFramesView,
 }
 """Looked up along the payload's bases by :func:`view_for`."""
 
@@ -38,6 +45,9 @@ __all__ = [
     "LatentMapView",
     "PlaneFramesView",
     "PlanesView",
+    "RenderView",
+    "SceneFramesView",
+    "SceneView",
     "UnknownView",
     "View",
     "view_for",

@@ -25,6 +25,8 @@ class View(QWidget):
     """A control's name, its new value, and the phase: ``drag`` while the hand moves, ``settled`` after."""
     export_requested = Signal(tuple, str)
     """Payloads to write and the path the person chose; the format goes by the name's ending."""
+    edited = Signal(str, object, object)
+    """A step that can be undone: what it was in words, how to do it again, how to undo it. It has been done already."""
     cancel_requested = Signal()
     """The person does not want to wait for the answer."""
 
@@ -189,7 +191,10 @@ class View(QWidget):
         menu.popup(at)
 
     def _save(self, title: str, formats: tuple[str, ...], payloads: Callable[[], tuple[Payload, ...]]) -> None:
-        chosen = payloads()  # now: the picture that the person saw, not the one that trains on meanwhile
+        self.save_as(title, formats, payloads())  # now: the picture that the person saw, not that of a later step
+
+    def save_as(self, title: str, formats: tuple[str, ...], chosen: tuple[Payload, ...]) -> None:
+        """Asks where to write ``chosen``, in one of ``formats``; ``export_requested`` follows."""
         if not chosen:
             return
         dialog = QFileDialog(self, title)

@@ -13,6 +13,7 @@ from engine.nn.average import Average, MeanOverTime
 from engine.nn.denoising import DRAG_STEPS, SEED, WEIGHTS, SeededNoise
 from engine.nn.denoising_real import DenoisingReal
 from engine.nn.latent_probes import array
+from engine.nn.muon import OPTIMISERS, optimiser
 from engine.nn.noising import Look, StraightLine
 from engine.nn.samplers import Euler, sampling
 from engine.nn.unet import UNet
@@ -73,14 +74,18 @@ class RectifiedFlow(DenoisingReal, Study):
             live=True,
         )
         width: int = knob(
-            48, "Channels of the network's finest resolution; twice as many below.", lo=8, hi=128, symbol="c"
+            32, "Channels of the network's finest resolution; twice as many below.", lo=8, hi=128, symbol="c"
         )
         batch: int = knob(64, "How many pictures one step looks at.", lo=8, hi=512, symbol="B", live=True)
-        rate: float = knob(1e-3, "Step size of the Adam optimiser.", lo=1e-5, hi=1e-1, log=True, symbol=r"\eta",
+        optimiser: str = knob(
+            "Muon", "How it learns: Muon turns all directions of a matrix alike; Adam wants about half its rate.",
+            choices=OPTIMISERS,
+        )  # fmt: skip
+        rate: float = knob(4e-3, "Step size of the optimiser.", lo=1e-5, hi=1e-1, log=True, symbol=r"\eta",
                            live=True)  # fmt: skip
         decay: float = knob(
-            0.995,
-            "Memory of the running average of the weights: 0.995 averages about 200 steps.",
+            0.998,
+            "Memory of the running average of the weights: 0.998 averages about 500 steps.",
             lo=0.0,
             hi=0.9999,
             symbol=r"\mu",
@@ -103,7 +108,7 @@ class RectifiedFlow(DenoisingReal, Study):
         self.teacher = Average(self.net)
         """The average as it was when the second rectification began; its ``steps`` are 0 before."""
         self.over_time = MeanOverTime().to(device)
-        self.optimizer = torch.optim.Adam(self.net.parameters(), self.p.rate)
+        self.optimizer = optimiser(self.p.optimiser, self.net, self.p.rate, ends=(self.net.first, self.net.last))
 
     def knob_changed(self, name: str) -> None:
         if name == "rate":

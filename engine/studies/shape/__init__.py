@@ -1,0 +1,1 @@
+"""Shapes in space: clouds, meshes, functions."""

@@ -1,0 +1,104 @@
+"""Scenes as payloads to be written: which of the writers of files they go to, their arrays by name, their picture.
+
+Knows the formats through :mod:`engine.formats.scene` only, and no study.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.formats.scene.common import refuse
+from engine.formats.scene.write import WRITERS, world
+from engine.payloads import Payload
+from engine.scene import Lines, Mesh, Points, Scene, SceneFrames, Thing
+
+PICTURE = (960, 640)
+GROUND = (1.0, 1.0, 1.0)
+FOV = 40.0
+FROM = {"z": (0.6, -0.8, 0.45), "y": (0.6, 0.45, 0.8)}
+"""Where a picture is taken from, seen from the middle of the scene."""
+
+
+def _writer(ending: str) -> Callable[[Path, Sequence[Payload]], bytes]:
+    def writer(target: Path, payloads: Sequence[Payload]) -> bytes:
+        last = payloads[-1]
+        if not isinstance(last, Scene | SceneFrames):
+            kind = type(last).__name__
+            refuse(target, f"is for scenes, and this answer is a {kind}", "write it as .json, .npz or a picture")
+        return WRITERS[ending](target, last.things)
+
+    return writer
+
+
+SCENE_WRITERS = {ending: _writer(ending) for ending in WRITERS}
+
+
+def scene_arrays(payloads: Sequence[Payload]) -> dict[str, np.ndarray]:
+    """Every array of a scene as ``<thing>.<field>``, of a timeline as ``<moment>.<thing>.<field>``. Positions are
+    relative to ``<thing>.origin`` and before ``<thing>.transform``, where there are such."""
+    arrays: dict[str, np.ndarray] = {}
+    for k, payload in enumerate(payloads):
+        assert isinstance(payload, Scene | SceneFrames)
+        before = f"{k}." if isinstance(payload, SceneFrames) else ""
+        for thing in payload.things:
+            for name, value in _fields(thing).items():
+                arrays[f"{before}{thing.name}.{name}".replace("/", "_")] = value
+    return arrays
+
+
+def _fields(thing: Thing) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for f in dataclasses.fields(thing):
+        value = getattr(thing, f.name)
+        if isinstance(value, np.ndarray):
+            found[f.name] = value
+        elif isinstance(value, Mapping):
+            found |= {f"{f.name}.{k}": v for k, v in value.items() if isinstance(v, np.ndarray)}
+    if any(thing.origin):
+        found["origin"] = np.array(thing.origin)
+    return found
+
+
+def corners_of(things: Sequence[Thing]) -> np.ndarray:
+    """Where the things end: the corners of their boxes, or all places of small ones, in the world, float64 (N, 3)."""
+    found = []
+    for thing in things:
+        places: Any = None
+        if isinstance(thing, Points):
+            places = thing.xyz
+        elif isinstance(thing, Mesh):
+            places = thing.vertices
+        elif isinstance(thing, Lines):
+            places = np.asarray(thing.ends).reshape(-1, 3)
+        if places is None or not len(places):
+            continue
+        lo, hi = np.asarray(places.min(0)), np.asarray(places.max(0))
+        box = np.array([[(lo, hi)[i >> k & 1][k] for k in range(3)] for i in range(8)])
+        found.append(world(thing, box))
+    return np.concatenate(found) if found else np.zeros((0, 3))
+
+
+def picture_of(scene: Scene | SceneFrames) -> np.ndarray:
+    """A scene drawn without OpenGL from where all of it is seen, float32 (H, W, 3) in 0..1."""
+    from engine.render.raster import Camera, render
+
+    up = (0.0, 1.0, 0.0) if scene.up == "y" else (0.0, 0.0, 1.0)
+    home = getattr(scene, "home", None)
+    if home is not None:
+        eye, target = home
+    else:
+        corners = corners_of(scene.things)
+        if not len(corners):
+            corners = np.array([[-1.0, -1, -1], [1, 1, 1]])
+        middle = (corners.min(0) + corners.max(0)) / 2
+        radius = float(np.linalg.norm(corners - middle, axis=1).max()) or 1.0
+        ahead = np.array(FROM[scene.up]) / np.linalg.norm(FROM[scene.up])
+        place = middle + ahead * radius / np.sin(np.radians(FOV) / 2)
+        eye, target = tuple(place.tolist()), tuple(middle.tolist())
+    image, _, _ = render(scene.things, Camera(eye, target, up, FOV), *PICTURE, GROUND, finer=2)
+    return np.asarray(image, np.float32)
