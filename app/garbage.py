@@ -18,6 +18,8 @@ YOUNG = 700
 """New objects that are worth a look, as in Python's own rule; it looks at the next older ones every tenth time."""
 FULL_EVERY = 20
 """Looks at new objects after which all are looked at; earlier where a study was closed (:meth:`Garbage.soon`)."""
+HELD_TICKS = 20
+"""Ticks for which a look at all objects waits while a mouse button is held, or its release got lost."""
 SHARE = 0.01
 """Of the time, at most, for looking at all objects."""
 SLOW = 0.03
@@ -43,6 +45,7 @@ class Garbage(QObject):
         self._timer.timeout.connect(self._tick)
         self._wanted = False
         self._looks = 0
+        self._held = 0
         self._not_before = 0.0
         self._before = 0
         self._frozen = False
@@ -81,8 +84,9 @@ class Garbage(QObject):
             self._before = now
             return
         if self._wanted or self._looks >= FULL_EVERY:
-            busy = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
-            if not busy and time.perf_counter() >= self._not_before:
+            held = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton and self._held < HELD_TICKS
+            self._held = self._held + 1 if held else 0
+            if not held and time.perf_counter() >= self._not_before:
                 self._look_at_all()
                 return
         young, middle, _ = gc.get_count()

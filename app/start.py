@@ -50,7 +50,7 @@ class _AfterFirstPaint(QObject):
 def open_wish(window: MainWindow, wish: Wish) -> None:
     """Opens files once the studies are known, and looks at them as wished once they are on screen."""
 
-    def catalogue(_: object) -> None:
+    def catalogue(_: object = None) -> None:
         window.bench.catalogue_changed.disconnect(catalogue)
         window.bench.picture.connect(picture)
         window.files.open(wish.files)
@@ -63,6 +63,8 @@ def open_wish(window: MainWindow, wish: Wish) -> None:
             place_camera(viewport, wish)
 
     window.bench.catalogue_changed.connect(catalogue)
+    if window.bench.studies:
+        catalogue()
 
 
 def run_window(run: str = "", study: str = "", wish: Wish | None = None) -> int:

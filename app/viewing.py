@@ -200,6 +200,7 @@ def place_camera(viewport: Any, wish: Wish) -> None:
     from widgets.viewport.camera import from_text
 
     if wish.camera:
+        viewport.navigator.busy.emit(False)  # as after a gesture: another size of the window does not frame anew
         viewport.navigator.set_camera(from_text(wish.camera))
     if wish.background is not None:
         looks = viewport.tools.looks

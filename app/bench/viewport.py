@@ -1,7 +1,7 @@
-"""The 3-D viewport: frame times against vispy's own visuals drawn plainly, a cloud of ten million points, a large file.
+"""The 3-D viewport: frame times against vispy's own visuals drawn plainly, ten million points, a large file.
 
-A frame is one camera position until the last pixel is there (for ours, back in the image that Qt paints; for vispy, which
-needs no way back, when OpenGL is done). Both draw everything: the budget is set aside but for the ten million points.
+A frame is one camera position until the last pixel is there (for ours, back in the image that Qt paints; for vispy,
+which needs no way back, when OpenGL is done). Both draw everything: only the ten million points keep to a budget.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QCoreApplication, qInstallMessageHandler
+from PySide6.QtCore import QCoreApplication, QEvent, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from app.bench.rows import Row, median
@@ -43,7 +43,7 @@ def measure() -> list[Row]:
     theme.set_mode("dark")
     rows = [row for kind, sizes in (("points", (100_000, 1_000_000)), ("triangles", (200_000, 1_000_000)))
             for n in sizes for row in frame_rows(kind, n)]  # fmt: skip
-    return [*rows, *cloud_rows(), *file_rows()]
+    return [*rows, *cloud_rows(), *file_rows(False), *file_rows(True)]
 
 
 # ---- frames against vispy -------------------------------------------------------------------------------------------
@@ -81,10 +81,8 @@ def frame_rows(kind: str, n: int) -> list[Row]:
         peer, name = plain_mesh(vertices, faces), "vispy Mesh"
     ours = our_frames(thing)
     ratio = ours / peer
-    row = Row(
-        f"viewport: a frame of {n:,} {kind}, p50", ours, "ms", f"{name}: {peer:.1f} ms", ratio, "<= 1 x", ratio <= 1
-    )
-    return [row]
+    title, told = f"viewport: a frame of {n:,} {kind}, p50", f"{name}: {peer:.1f} ms"
+    return [Row(title, ours, "ms", told, ratio, "<= 1 x", ratio <= 1)]
 
 
 def turned(angle: float) -> Camera:
@@ -131,7 +129,7 @@ def settle(canvas: Canvas, seconds: float = 120.0) -> None:
 def close(canvas: Canvas) -> None:
     canvas.close()
     canvas.deleteLater()
-    QCoreApplication.sendPostedEvents(canvas, 52)  # QEvent.DeferredDelete
+    QCoreApplication.sendPostedEvents(canvas, QEvent.Type.DeferredDelete)
 
 
 def plain_markers(xyz: NDArray[np.float32], rgb: NDArray[np.uint8]) -> float:
@@ -220,11 +218,14 @@ def cloud_rows() -> list[Row]:
     canvas.interacting(False)
     refine = longest_gap(lambda: canvas.complete)
     close(canvas)
+    quick, steady = first / FIRST_BAR, fps / FPS_BAR
     return [
-        Row("viewport: 10M points, first picture", first, "s", f"{FIRST_BAR:g} s", first / FIRST_BAR, f"<= {FIRST_BAR:g} s", first <= FIRST_BAR),
+        Row("viewport: 10M points, first picture", first, "s", f"{FIRST_BAR:g} s", quick, f"<= {FIRST_BAR:g} s",
+            quick <= 1),
         Row("viewport: 10M points, all sent and drawn", complete, "s"),
         Row("viewport: 10M points, longest pause meanwhile", longest * 1e3, "ms"),
-        Row(f"viewport: 10M points, orbit, {budget:,} a frame", fps, "frames/s", f"{FPS_BAR:g}/s", fps / FPS_BAR, f">= {FPS_BAR:g}/s", fps >= FPS_BAR),
+        Row(f"viewport: 10M points, orbit, {budget:,} a frame", fps, "frames/s", f"{FPS_BAR:g}/s", steady,
+            f">= {FPS_BAR:g}/s", steady >= 1),
         Row("viewport: 10M points, longest pause of refining", refine * 1e3, "ms"),
         Row("viewport: 10M points, octree built", built, "s"),
     ]  # fmt: skip
@@ -256,9 +257,10 @@ def orbit(canvas: Canvas, seconds: float) -> int:
 # ---- a large file ---------------------------------------------------------------------------------------------------
 
 READ_OURS = """
-import json, resource, sys, time
+import json, sys, time
+from app.bench.viewport import peak_bytes
 from engine.formats.scene import read
-read_before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_bytes()
 begin = time.perf_counter()
 steps = read(sys.argv[1])
 while True:
@@ -269,8 +271,7 @@ while True:
         break
 seconds = time.perf_counter() - begin
 count = len(things[0].xyz)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - read_before
-sys.stdout.write(json.dumps([seconds, peak * 1024, count]))
+sys.stdout.write(json.dumps([seconds, peak_bytes() - before, count]))
 """
 READ_PLAIN = """
 import json, sys, time
@@ -281,12 +282,28 @@ sys.stdout.write(json.dumps([time.perf_counter() - begin, 0, len(found)]))
 """
 
 
-def write_ply(path: Path, n: int) -> None:
-    """A little-endian binary PLY of places and colours, 15 bytes a point."""
-    record = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
-    rows = np.zeros(n, record)
-    rows["xyz"], rows["rgb"] = ball(n)
-    names = [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
+def peak_bytes() -> float:
+    """The most memory that this process has had so far, or where that is not known, what it has. (What getrusage says
+    is the parent's, until a child needs more.)"""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(line.split()[1]) * 1024
+    import psutil
+
+    return float(psutil.Process().memory_info().rss)
+
+
+def write_ply(path: Path, n: int, coloured: bool) -> None:
+    """A little-endian binary PLY of places, 12 bytes a point, or of places and colours, 15."""
+    xyz, rgb = ball(n)
+    colours = [("rgb", "u1", 3)] if coloured else []
+    rows = np.zeros(n, np.dtype([("xyz", "<f4", 3), *colours]))
+    rows["xyz"] = xyz
+    names = [f"property float {axis}" for axis in "xyz"]
+    if coloured:
+        rows["rgb"] = rgb
+        names += [f"property uchar {c}" for c in ("red", "green", "blue")]
     head = "\n".join(["ply", "format binary_little_endian 1.0", f"element vertex {n}", *names, "end_header", ""])
     path.write_bytes(head.encode() + rows.tobytes())
 
@@ -297,10 +314,10 @@ def in_a_process(code: str, path: Path) -> tuple[float, float, int]:
     return seconds, peak, count
 
 
-def file_rows(n: int = FILE_POINTS, rounds: int = 5) -> list[Row]:
+def file_rows(coloured: bool, n: int = FILE_POINTS, rounds: int = 5) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cloud.ply"
-        write_ply(path, n)
+        write_ply(path, n, coloured)
         size = path.stat().st_size
         plain, ours = [], []
         for _ in range(rounds):
@@ -309,8 +326,12 @@ def file_rows(n: int = FILE_POINTS, rounds: int = 5) -> list[Row]:
     if {found[2] for found in ours} != {n}:
         raise RuntimeError(f"the reader found {ours[0][2]} points of {n}")
     seconds, peer = median([found[0] for found in ours]), median([found[0] for found in plain])
-    memory = max(found[1] for found in ours) / size
+    ratio, memory = seconds / peer, max(found[1] for found in ours) / size
+    kind = "places and colours" if coloured else "places"
+    file = f"the file: {size / 2**20:.0f} MiB"
     return [
-        Row(f"viewport: a PLY of {n:,} points read", seconds, "s", f"numpy.fromfile: {peer:.3f} s", seconds / peer, f"<= {TIME_BAR:g} x", seconds / peer <= TIME_BAR),
-        Row("viewport: peak memory of that", memory * size / 2**20, "MiB", f"the file: {size / 2**20:.0f} MiB", memory, f"<= {MEMORY_BAR:g} x", memory <= MEMORY_BAR),
+        Row(f"viewport: a PLY of {n:,} {kind} read", seconds, "s", f"numpy.fromfile: {peer:.3f} s", ratio,
+            f"<= {TIME_BAR:g} x", ratio <= TIME_BAR),
+        Row(f"viewport: peak memory for {kind}", memory * size / 2**20, "MiB", file, memory,
+            f"<= {MEMORY_BAR:g} x", memory <= MEMORY_BAR),
     ]  # fmt: skip

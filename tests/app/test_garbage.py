@@ -14,7 +14,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
-from app.garbage import FULL_EVERY, TICK_MS, YOUNG, Garbage
+from app.garbage import FULL_EVERY, HELD_TICKS, TICK_MS, YOUNG, Garbage
 from tests.app.conftest import Driver
 
 
@@ -150,6 +150,16 @@ class TestGarbage:
         assert knot() is not None
         QTest.mouseRelease(widget, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(lambda: knot() is None, timeout=10 * TICK_MS)
+        QTest.mousePress(widget, Qt.MouseButton.LeftButton)
+        knot = weakref.ref(Knot())
+        garbage._not_before = 0.0
+        garbage.soon()
+        for _ in range(HELD_TICKS):
+            garbage._tick()
+        assert knot() is not None
+        garbage._tick()  # but not for ever
+        assert knot() is None
+        QTest.mouseRelease(widget, Qt.MouseButton.LeftButton)
 
     def test_full_looks_take_a_hundredth_of_the_time_at_most(self, garbage: Garbage) -> None:
         some = [[] for _ in range(15_000)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from engine import data
 from engine.data.images import ImageSource, Part
+from engine.formats.runs import Run
 from engine.params import BadValue
 from engine.payloads import Frames, ImageGrid, Payload
 from engine.registry import find
@@ -252,3 +254,51 @@ def test_reconstructions_show_the_picture_what_is_left_of_it_and_the_code() -> N
     second = (0.5 + x[:, 1] / 6).clamp(0, 1).repeat_interleave(2, 1).repeat_interleave(2, 2)
     assert np.allclose(grid.images[15:, ..., 0], second.numpy(), atol=1e-6)
     assert "64 numbers become 2 x 4 x 4 = 32" in grid.caption
+
+
+# ---- an autoencoder from elsewhere ----------------------------------------------------------------------------------
+
+
+def saved(made: Session, folder: Path) -> Path:
+    run = Run.create(folder, made.config())
+    run.save(KEY, made.step, made.state())
+    return folder
+
+
+def test_the_autoencoder_of_another_run_is_taken_and_stays_as_it_was(tmp_path: Path) -> None:
+    theirs = trained(5)
+    folder = saved(theirs, tmp_path / "theirs")
+    for path in (folder, folder / "config.json", Run(folder).snapshot_path(5)):
+        mine = session(seed=2, coder=str(path))
+        known = weights(theirs.study.encoder, theirs.study.decoder)
+        assert all(same(weights(mine.study.encoder, mine.study.decoder), known))
+        assert "still learning" not in mine.study.remark
+        transformer = weights(mine.study.net)
+        for _ in range(3):
+            mine.train_step()
+        assert all(same(weights(mine.study.encoder, mine.study.decoder), known))
+        assert not all(same(weights(mine.study.net), transformer))
+    saved(mine, tmp_path / "mine")
+    Run(folder).snapshot_path(5).unlink()
+    (folder / "config.json").unlink()
+    folder.joinpath("snapshots").rmdir()
+    folder.rmdir()
+    again = session(seed=3, coder=str(folder))  # what it learned from is gone, but it holds that itself
+    assert again.study.remark == f"coder: {folder} is not there"
+    with pytest.raises(BadValue, match="is not there"):
+        again.train_step()
+    again.load_state(Run(tmp_path / "mine").load(KEY)[0])
+    assert again.study.remark == ""
+    again.train_step()
+    assert all(same(weights(again.study.encoder), weights(theirs.study.encoder)))
+
+
+def test_an_autoencoder_that_does_not_fit_is_refused_in_one_line(tmp_path: Path) -> None:
+    folder = str(saved(trained(2), tmp_path / "a"))
+    with pytest.raises(BadValue, match="width 16 and 2 channels"):
+        session(coder=folder, width=16)
+    with pytest.raises(BadValue, match="learned nothing yet"):
+        session(coder=str(saved(session(), tmp_path / "b")))
+    (tmp_path / "c.safetensors").write_bytes(b"no weights")
+    with pytest.raises(BadValue, match=r"coder: .*not a whole safetensors file"):
+        session(coder=str(tmp_path / "c.safetensors"))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QStackedWidget
 
 from widgets.curves.axis import Axis, label
 from widgets.curves.draw import mix, without_lone_lows
@@ -465,3 +465,20 @@ def test_tick_labels(value: float, spacing: float, text: str) -> None:
 )
 def test_numbers_have_four_digits(value: float | None, text: str) -> None:
     assert number(value) == text
+
+
+def test_it_can_be_made_as_narrow_as_tools_and_chips_below_one_another_need(qtbot: Any) -> None:
+    """However wide it is now, and where it is a hidden tab, which nobody resizes."""
+    tabs = QStackedWidget()
+    qtbot.addWidget(tabs)
+    view, hidden = CurvesView(), CurvesView()
+    for page in (view, hidden):
+        tabs.addWidget(page)
+    tabs.resize(900, 400)
+    with qtbot.waitExposed(tabs):
+        tabs.show()
+    least = tabs.minimumSizeHint().width()
+    assert least < 300 < view.legend.minimumSizeHint().width() + view.tools.minimumSizeHint().width()
+    tabs.resize(least, 300)
+    qtbot.waitUntil(lambda: view.width() == least)
+    qtbot.waitUntil(lambda: view.tools.y() >= view.legend.geometry().bottom())

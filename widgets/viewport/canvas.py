@@ -358,7 +358,7 @@ class Canvas(QWidget):
         self.drawn.emit(time.perf_counter() - began)
 
     def _what_next(self, quick: bool, fine: bool, more: bool, side: int) -> str:
-        """What picture follows this one at rest: ``full`` after a quick one, ``fine`` where that costs nearly nothing."""
+        """What picture follows this one at rest: ``full`` after a quick one, ``fine`` where that is cheap."""
         inside = self._inside
         assert inside.painter is not None
         if self._moving or more:

@@ -40,7 +40,7 @@ class Names:
 
 def place(bounds: QRectF) -> QRectF:
     """Where the bar itself is: low on the right, below the view cube."""
-    tall = min(TALLEST, bounds.height() - 130)
+    tall = min(TALLEST, bounds.height() * 0.42)
     return QRectF(bounds.right() - MARGIN - WIDTH, bounds.bottom() - MARGIN - tall, WIDTH, tall)
 
 

@@ -63,7 +63,7 @@ class Hands(QObject):
     def handle_at(self, at: QPointF) -> tuple[str, int] | None:
         """The draggable point at a pixel: its thing's name and number; of those in reach the nearest on screen."""
         best: tuple[float, str, int] | None = None
-        for thing in self._view.handles():
+        for thing in self._view.held.all():
             seen = project(self._view.navigator.camera, self._view.world_of(thing, thing.at), *self._view.size_of())
             away = np.hypot(seen[:, 0] - at.x(), seen[:, 1] - at.y())
             if len(away) and not np.isnan(away).all():
@@ -106,7 +106,7 @@ class Hands(QObject):
                 self._grip = (grip, view.state.clip)
             elif handle is not None:
                 name, k = handle
-                self._handle = (name, k, view.handle_places(name))
+                self._handle = (name, k, view.held.places(name))
             elif view.tools.tool in SELECTING and not held & ALT:
                 self.band = [at]
                 self._mode = "add" if held & SHIFT else "subtract" if held & CONTROL else "replace"
@@ -121,7 +121,7 @@ class Hands(QObject):
         if self._press is None:
             self.lit = self.grip_at(at)
             found = self.handle_at(at)
-            for thing in view.handles():
+            for thing in view.held.all():
                 view.canvas.set_hover(thing.name, found[1] if found is not None and found[0] == thing.name else -1)
             view.show_hand(self.lit is not None or found is not None)
             view.overlay.update()
@@ -167,7 +167,7 @@ class Hands(QObject):
             if moved:
                 self._drag_handle(press, at, bool(event.modifiers() & SHIFT), "settled")
             self._handle = None
-            view.handles_settled()
+            view.held.settled()
         elif self.band:
             band, self.band = self.band, []
             view.overlay.update()
@@ -196,7 +196,7 @@ class Hands(QObject):
             by = np.where(np.arange(3) == int(np.abs(by).argmax()), by, 0.0)
         moved = places.copy()
         moved[k] = start + by
-        self._view.place_handles(name, moved, phase)
+        self._view.held.place(name, moved, phase)
 
     def _double(self, event: QMouseEvent) -> bool:
         if event.button() == Qt.MouseButton.LeftButton and self._view.tools.tool not in ("distance", "angle"):

@@ -19,7 +19,7 @@ class ViewLane(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._lane = Lane(self._woken.emit)
+        self._lane = Lane(self._wake)
         self._waiting: dict[str, tuple[int, Callable[[Any], None], Callable[[str], None] | None]] = {}
         self._woken.connect(self._read, Qt.ConnectionType.QueuedConnection)
         lane = self._lane
@@ -46,6 +46,13 @@ class ViewLane(QObject):
         """Ends the thread; what is unanswered stays so."""
         self._waiting.clear()
         self._lane.stop()
+
+    def _wake(self) -> None:
+        """On the lane's thread."""
+        try:
+            self._woken.emit()
+        except RuntimeError:
+            pass  # the view went away at this very moment: nobody waits for the answer any more
 
     def _read(self) -> None:
         for answer in self._lane.drain():

@@ -14,7 +14,7 @@ from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QPoint, QPointF, Qt, 
 from PySide6.QtGui import QGuiApplication, QHideEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.scene import Handles, Mesh, Points, Scene, Thing
+from engine.scene import Mesh, Points, Scene, Thing
 from widgets.viewport import camera as cam
 from widgets.viewport import overlay, select
 from widgets.viewport.camera import Array, Camera, Vector
@@ -22,6 +22,7 @@ from widgets.viewport.clip import ClipPlane
 from widgets.viewport.cube import SIDE, ViewCube
 from widgets.viewport.editing import Editing
 from widgets.viewport.hands import Hands
+from widgets.viewport.held import Held
 from widgets.viewport.layers import Layers
 from widgets.viewport.measure import WANTED, Measure
 from widgets.viewport.navigate import Navigator
@@ -70,11 +71,12 @@ class Viewport(QWidget):
         self.hover_control = ""
         self._untouched = True
         self._home: tuple[Vector, Vector] | None = None
-        self._placed: dict[str, Any] = {}
         self.given: tuple[Thing, ...] = ()
         self.hovered: tuple[Hit, float, float] | None = None
         self._said = QElapsedTimer()
         self.shown = Shown(self.canvas)
+        self.held = Held(self)
+        self.held.control_set.connect(self.control_set)
         self.editing = Editing(self)
         self.editing.edited.connect(self.edited)
         self.navigator = Navigator(self.size_of, lambda: self.shown.corners(self.state), self)
@@ -138,11 +140,11 @@ class Viewport(QWidget):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"Two things of this scene are called {twice!r}; names must differ.")
         before = {thing.name for thing in self.shown.things}
-        fresh = not before & set(names)
+        old = self.shown.corners(self.state)
         world_up: Vector = (0.0, 1.0, 0.0) if up == "y" else (0.0, 0.0, 1.0)
         turned = world_up != self.navigator.world_up
         self.hover_control, self.given = hover, tuple(things)
-        self.shown.set_things(self._with_placed(things))
+        self.shown.set_things(self.held.applied(things))
         self.editing.state = replace(self.state, marks=select.fitting(self.state.marks, things))
         self.shown.tell(self.state)
         self.pointer.forget()
@@ -150,6 +152,7 @@ class Viewport(QWidget):
         style = self.tools.looks.style_now
         if style.up != up:
             self._set_style(replace(style, up=up))
+        fresh = not before & set(names) and not alike(old, self.shown.corners(self.state))
         if fresh or turned:
             self._untouched, self._home = True, home
             self._go_home()
@@ -170,15 +173,6 @@ class Viewport(QWidget):
         self.hovered = None
         self.stop_work()
         self.overlay.update()
-
-    def _with_placed(self, things: Sequence[Thing]) -> tuple[Thing, ...]:
-        """While the hand holds a handle, it is where the hand is, whatever the answers say."""
-        return tuple(
-            replace(thing, at=self._placed[thing.name])
-            if isinstance(thing, Handles) and thing.name in self._placed
-            else thing
-            for thing in things
-        )
 
     def _go_home(self) -> None:
         if not self.shown.things:
@@ -334,36 +328,6 @@ class Viewport(QWidget):
         if self.canvas.cursor().shape() != shape:
             self.canvas.setCursor(shape)
 
-    # ---- handles
-
-    def handles(self) -> list[Handles]:
-        """Those that can be dragged now."""
-        return [t for t in self.shown.things if isinstance(t, Handles) and self.shown.is_visible(t, self.state)]
-
-    def handle_places(self, name: str) -> Array:
-        """Where the points of a thing of handles are in the world (M, 3)."""
-        thing = self.shown.thing(name)
-        assert isinstance(thing, Handles)
-        return self.world_of(thing, thing.at)
-
-    def place_handles(self, name: str, places: Array, phase: str) -> None:
-        """The hand has put them there: drawn at once, and said."""
-        thing = self.shown.thing(name)
-        if not isinstance(thing, Handles):
-            return
-        back = np.asarray(np.linalg.inv(self.shown.matrix(thing, self.state)), np.float64)
-        own = to_world(back, places)
-        self._placed[name] = own.astype(np.float32)
-        self.shown.set_things(self._with_placed(self.given))
-        self.shown.tell(self.state)
-        self.overlay.update()
-        said = own + np.asarray(thing.origin)
-        self.control_set.emit(thing.control, tuple(cam.vector(place) for place in said), phase)
-
-    def handles_settled(self) -> None:
-        """Let go: the next answer says where they are."""
-        self._placed.clear()
-
     # ---- commands
 
     def command(self, command: str) -> bool:
@@ -465,6 +429,7 @@ class Viewport(QWidget):
         """Nothing goes on any more: no film, no selection, no flight."""
         self.shots.stop()
         self.editing.stop()
+        self.held.stop()
         self.pointer.stop()
         self.navigator.still()
         self.path_bar.stop()
@@ -492,6 +457,14 @@ class Viewport(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self.stop_work()
+
+
+def alike(a: Array, b: Array) -> bool:
+    """Whether two boxes (K, 3) are about as large and in the same place, so that one camera does for both."""
+    if not (len(a) and len(b)):
+        return False
+    (one, other), sizes = ((x.min(0) + x.max(0)) / 2 for x in (a, b)), [float(np.ptp(x, 0).max()) for x in (a, b)]
+    return bool(np.linalg.norm(one - other) < max(sizes) and max(sizes) <= 3 * min(sizes))
 
 
 def _marked_places(thing: Thing, marked: Bools) -> Any:

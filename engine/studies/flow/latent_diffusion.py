@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.data.tensors import Batch, ImageTensors
+from engine.formats.runs import Run, RunError, read_snapshot
 from engine.nn.average import Average, MeanOverTime
 from engine.nn.coder import Shape, halvings
 from engine.nn.denoising_real import DenoisingReal
@@ -20,12 +22,14 @@ from engine.nn.dit import DiT
 from engine.nn.gaussian import kl_to_standard_normal
 from engine.nn.latent_probes import pictures
 from engine.nn.noising import TARGETS, Diffusion, Look, Noising, StraightLine
-from engine.nn.unet import groups
-from engine.params import knob
+from engine.nn.spatial import SpatialDecoder, SpatialEncoder
+from engine.params import BadValue, knob
 from engine.payloads import ImageGrid
 from engine.probes import Number, probe
 from engine.study import Images, Study, Term
 
+KEY = "latent_diffusion"
+"""As which runs of this study are known."""
 TIMESTEPS = 1000
 MEASURED = 1000
 """Training pictures over which the codes are measured when the first stage ends."""
@@ -37,68 +41,7 @@ MEMORY = 0.9
 """Of the running measure of the codes that serves until then."""
 
 
-# ---- the first stage's network --------------------------------------------------------------------------------------
-
-
-class Residual(nn.Module):
-    """Two convolutions beside the way straight through, (B, C, H, W) -> the same."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.GroupNorm(groups(channels), channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
-            nn.GroupNorm(groups(channels), channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
-
-
-class SpatialEncoder(nn.Module):
-    """(B, C, H, W) -> mean and log variance of the code, (B, ``channels``, h, w) each: sides halved ``halvings``
-    times."""
-
-    def __init__(self, shape: Shape, width: int, channels: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        before = shape[0]
-        for i in range(halvings(*shape[1:])):
-            after = width * min(2, 2**i)
-            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.SiLU()]
-            before = after
-        layers += [Residual(before), nn.GroupNorm(groups(before), before), nn.SiLU()]
-        last = nn.Conv2d(before, 2 * channels, 3, padding=1)
-        # It begins with little noise on the code: at variance 1 the decoder would see hardly anything else.
-        nn.init.constant_(last.bias[channels:], -5.0)  # type: ignore[index]  # it has one
-        self.net = nn.Sequential(*layers, last)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.net(2 * x - 1).chunk(2, 1)
-        return mean, log_variance.clamp(-20, 10)
-
-
-class SpatialDecoder(nn.Module):
-    """(B, ``channels``, h, w) -> pictures (B, C, H, W), no squashing at the end: the way back."""
-
-    def __init__(self, shape: Shape, width: int, channels: int) -> None:
-        super().__init__()
-        n = halvings(*shape[1:])
-        top = width * min(2, 2 ** (n - 1))
-        layers: list[nn.Module] = [nn.Conv2d(channels, top, 3, padding=1), Residual(top), Residual(top)]
-        before = top
-        for i in range(n - 1, -1, -1):
-            after = width * min(2, 2 ** (i - 1)) if i else max(4, width // 2)
-            # An odd side was rounded down on the way in; the output padding gives the lost row or column back.
-            odd = ((shape[1] >> i) % 2, (shape[2] >> i) % 2)
-            layers += [nn.GroupNorm(groups(before), before), nn.SiLU()]
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, output_padding=odd)]
-            before = after
-        self.net = nn.Sequential(*layers, nn.SiLU(), nn.Conv2d(before, shape[0], 3, padding=1))
-
-    def forward(self, z: Tensor) -> Tensor:
-        out: Tensor = self.net(z)
-        return out
+# ---- what the second stage knows of the first -----------------------------------------------------------------------
 
 
 class Stage(nn.Module):
@@ -179,6 +122,11 @@ class LatentDiffusion(DenoisingReal, Study):
             log=True,
             live=True,
         )
+        coder: str = knob(
+            "",
+            "A run of this study, or a snapshot in it, whose autoencoder is taken: the transformer begins at once.",
+            path=True,
+        )
         process: str = knob(
             "rectified flow",
             "How a code turns into noise: on a straight line, with its velocity predicted, or as in DDPM, with the "
@@ -239,9 +187,33 @@ class LatentDiffusion(DenoisingReal, Study):
         self.net = DiT(self.space, self.p.dim, self.p.depth, self.p.patch, self.classes).to(device)
         self.average = Average(self.net)
         self.over_time = MeanOverTime().to(device)
+        self.lacking = ""
+        if self.p.coder:
+            self._take_coder(Path(self.p.coder).expanduser())
         coder = [*self.encoder.parameters(), *self.decoder.parameters()]
         self.first_optimizer = torch.optim.Adam(coder, self.p.first_rate)
         self.optimizer = torch.optim.Adam(self.net.parameters(), self.p.rate)
+
+    def _take_coder(self, path: Path) -> None:
+        """Takes the first stage from a run folder or one of its files; BadValue where that is none of this study's, or
+        does not fit. One that is gone is missed when training begins: a run that learned from it holds it as well."""
+        if not path.exists():
+            self.lacking = f"coder: {path} is not there"
+            return
+        try:
+            folder = path.parent if path.name == "config.json" else path
+            parts = (Run(folder).load(KEY)[0] if folder.is_dir() else read_snapshot(path, KEY)[0])["parts"]
+            for name in ("encoder", "decoder", "stage"):
+                getattr(self, name).load_state_dict(parts[name])
+        except RunError as e:
+            raise BadValue(f"coder: {e}") from None
+        except (LookupError, RuntimeError, TypeError):
+            wanted = f"width {self.p.width} and {self.p.channels} channels, for pictures like these"
+            raise BadValue(f"coder: the autoencoder in {path} is not one of {wanted}") from None
+        if not int(self.stage.steps):
+            raise BadValue(f"coder: the autoencoder in {path} has learned nothing yet")
+        self.stage.steps.zero_()
+        self.stage.measured.fill_(False)
 
     def knob_changed(self, name: str) -> None:
         if name == "rate":
@@ -292,13 +264,15 @@ class LatentDiffusion(DenoisingReal, Study):
     @property
     def remark(self) -> str:
         step = int(self.stage.steps)
+        if self.lacking and not step:
+            return self.lacking
         return "" if self._second(step) else f"the first stage is still learning: step {step} of {self.p.first}"
 
     # ---- training ----
 
     def _second(self, step: int) -> bool:
         """Whether the step after ``step`` others belongs to the second stage."""
-        return step >= self.p.first
+        return bool(self.p.coder) or step >= self.p.first
 
     def coded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """A draw from E(x), (B, c, h, w), and its KL from the standard normal, (B,)."""
@@ -323,6 +297,8 @@ class LatentDiffusion(DenoisingReal, Study):
         return t, (said.float() - truth).square().flatten(1).mean(1)
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        if self.lacking and not int(self.stage.steps):
+            raise BadValue(self.lacking)
         second = self._second(int(self.stage.steps))
         self.stage.steps += 1
         return self._learn_to_denoise(batch) if second else self._learn_to_code(batch)

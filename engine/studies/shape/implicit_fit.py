@@ -101,7 +101,7 @@ class ImplicitFit(Study):
         points: int = knob(
             20_000, "How many points of each surface are known.", lo=200, hi=50_000, log=True, symbol="N"
         )
-        encoding: str = knob("none", "How a place is handed to the network.", choices=tuple(ENCODINGS))
+        encoding: str = knob("positional", "How a place is handed to the network.", choices=tuple(ENCODINGS))
         width: int = knob(128, "Units of each layer.", lo=8, hi=256, symbol="c")
         depth: int = knob(4, "Hidden layers.", lo=1, hi=8, symbol="L")
         code: int = knob(8, "Numbers in a shape's code, where there are several shapes.", lo=2, hi=64, symbol="d_z")
@@ -122,7 +122,7 @@ class ImplicitFit(Study):
         prior: float = knob(1e-4, "Weight of the size of the codes.", lo=0.0, hi=0.1, symbol=r"\gamma", live=True)
 
     p: Params
-    tiny = dict(shape="sphere", points=300, width=16, depth=2, batch=64)
+    tiny = dict(shape="sphere", encoding="none", points=300, width=16, depth=2, batch=64)
 
     # ---- what is learned, and what learns ----
 

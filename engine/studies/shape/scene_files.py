@@ -48,7 +48,7 @@ class SceneFiles(Study):
     title, family = "Files in 3-D", "3-D"
     paper = "The PLY Polygon File Format, G. Turk 1994; ASPRS LAS 1.4, 2011; glTF 2.0, Khronos 2017."
     try_this = (
-        "Colour the scan by label, then hide the ground in the outline: the trees stay in the air.",
+        "Colour the scan by label, then by height: trees and hill part in one way, not in the other.",
         "Drop a file of your own on the window, then a second one: both stand in their own coordinates.",
         "Mark a part with the lasso and export it as GLB, then drop that file on the window: only the part comes back.",
     )

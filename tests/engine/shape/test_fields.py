@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_the_eikonal_loss_has_the_gradient_of_finite_differences(field: Field) -
     def loss() -> torch.Tensor:
         return (field.with_gradient(x, again=True)[1].norm(dim=1) - 1).square().mean()
 
-    loss().backward()  # type: ignore[no-untyped-call]
+    loss().backward()
     for p in field.parameters():
         flat = p.detach().view(-1)
         if p.grad is None:
@@ -88,7 +89,7 @@ def test_a_code_has_no_say_at_the_start_and_a_gradient() -> None:
     x = places(10)
     assert torch.equal(field(x, torch.zeros(4)), field(x, torch.ones(4)))
     field(x, torch.ones(10, 4)).sum().backward()
-    first = field.layers[0].weight.grad
+    first: Any = field.layers[0].weight.grad
     assert float(first[:, 3:].abs().min()) > 0
 
 
@@ -157,7 +158,8 @@ def test_a_bounded_coarse_surface_is_that_of_the_whole_grid() -> None:
     torch.manual_seed(2)
     field = Field("SIREN", 32, 2)
     with torch.no_grad():
-        field.layers[-1].weight.mul_(20)
+        last: Any = field.layers[-1]
+        last.weight.mul_(20)
     value, gradient = on_arrays(field, None, CPU)
     found = finished(surface_of(value, gradient, 24))
     whole = finished(extract(value, np.full(3, -1.0), np.full(3, 1.0), 24, lipschitz=1e6))

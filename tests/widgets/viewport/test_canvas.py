@@ -18,6 +18,7 @@ from widgets.viewport.canvas import Canvas, Style
 
 PLAIN = Style(light="none", background="#000000", grid=False, axes=False)
 SIDE = 100
+X, Y = np.eye(3, dtype=np.float32)[:2]
 RED, GREEN, BLUE = "#ff0000", "#00ff00", "#0000ff"
 
 
@@ -156,7 +157,7 @@ def test_a_clip_plane_halves_the_pixels_of_every_kind(canvas: Canvas, style: Sty
         square("mesh", half=0.5),
         Points(name="p", xyz=xyz, size=3, colour=RED),
         Lines(name="l", ends=np.array([[[-0.5, 0.005, 0], [0.5, 0.005, 0]]], np.float32), width=4, colour=RED),
-        Sheet(name="sh", corner=np.float32([-0.5, -0.5, 0]), u=np.float32([1, 0, 0]), v=np.float32([0, 1, 0]), image=image),
+        Sheet(name="sh", corner=np.float32([-0.5, -0.5, 0]), u=X, v=Y, image=image),
     ]  # fmt: skip
     for thing in kinds:
         canvas.set_clip([])
@@ -294,7 +295,7 @@ def test_a_sheet_shows_its_picture_upright_with_its_alpha(canvas: Canvas) -> Non
     image[0, 0] = 255, 0, 0, 255
     image[1, 1] = 0, 0, 255, 128
     sheet = Sheet(
-        name="s", corner=np.float32([-1, -1, 0]), u=np.float32([2, 0, 0]), v=np.float32([0, 2, 0]), image=image, smooth=False
+        name="s", corner=np.float32([-1, -1, 0]), u=2 * X, v=2 * Y, image=image, smooth=False
     )  # fmt: skip
     found = picture(canvas, sheet)
     assert found[25, 25].tolist() == [255, 0, 0, 255]

@@ -259,14 +259,17 @@ def test_a_picture_made_in_pieces_is_the_one_made_at_once(make: Callable[..., Ca
     canvas.repaint()
     canvas._again.stop()
     whole = canvas._image.copy() if canvas._image else None
-    canvas.pace.budget = 7000
+    painter = canvas._inside.painter
+    assert painter is not None
     canvas.redraw()
-    canvas.repaint()
-    assert canvas._inside.painter is not None
-    assert canvas._inside.painter.rest > 0
-    while canvas._inside.painter.rest > 0:
+    pieces = 0
+    while canvas._dirty or canvas._next == "full" or painter.rest > 0:
         canvas.pace.budget = 7000
         canvas.repaint()
+        pieces += painter.rest > 0
+    assert pieces >= 3
+    canvas._again.stop()
+    canvas._next = ""
     assert canvas._image == whole
 
 
@@ -283,6 +286,37 @@ def test_large_meshes_get_their_normals_from_the_view_lane(make: Callable[..., C
     complete(canvas)
     canvas.set_things([Mesh(name="m", vertices=vertices, faces=faces, wireframe=True)])
     assert not item.lacks_normals
+
+
+def test_a_camera_that_moves_sees_a_coarser_mesh_of_what_is_kept(
+    make: Callable[..., Canvas], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from widgets.viewport.drawing import mesh as mesh_module
+
+    monkeypatch.setattr(mesh_module, "COARSE_FROM", 10_000)
+    canvas = make()
+    n = 200
+    x, y = np.meshgrid(np.linspace(-1, 1, n), np.linspace(-1, 1, n))
+    vertices = np.stack([x, y, 0 * x], -1).reshape(-1, 3).astype(np.float32)
+    a = (np.arange(n - 1)[:, None] * n + np.arange(n - 1)).reshape(-1)
+    faces = np.concatenate([np.stack([a, a + 1, a + n + 1], 1), np.stack([a, a + n + 1, a + n], 1)]).astype(np.int32)
+    canvas.set_mask("m", vertices[faces].mean(1)[:, 0] < 0)
+    canvas.set_things([Mesh(name="m", vertices=vertices, faces=faces, shading="none", colour="#ff0000")])
+    painter: Any = canvas._inside.painter
+    item = painter.items["m"]
+    qtbot.waitUntil(lambda: "coarse" in item.shown, timeout=5000)
+    complete(canvas)
+    still = canvas.grab().toImage()
+    canvas.pace.budget = 5000
+    canvas.interacting(True)
+    canvas.redraw()
+    canvas.repaint()
+    assert item._all < len(faces) / 4
+    moving = canvas.grab().toImage()
+    canvas.interacting(False)
+    for column, kept in ((60, True), (100, False)):  # the left half is kept
+        for image in (still, moving):
+            assert (image.pixelColor(column, 60).red() > 128) == kept
 
 
 # ---- one and two, beginning and end ---------------------------------------------------------------------------------

@@ -128,7 +128,9 @@ def test_the_camera_stays_when_the_answer_is_renewed(view: SceneView) -> None:
     camera = view.viewport.navigator.camera
     show(view, replace(grid_cloud(), xyz=grid_cloud().xyz * np.float32(2)))
     assert view.viewport.navigator.camera == camera
-    show(view, grid_cloud("another"))
+    show(view, grid_cloud("another name, the same place"))
+    assert view.viewport.navigator.camera == camera
+    show(view, replace(grid_cloud("elsewhere"), origin=(900.0, 0.0, 0.0)))
     assert view.viewport.navigator.camera != camera
 
 
@@ -206,6 +208,15 @@ def test_a_handle_follows_the_pointer(view: SceneView, held: Any, qtbot: QtBot) 
         assert by @ c.frame_of(camera)[2] == pytest.approx(0, abs=1e-6)  # in the picture's plane
     else:
         assert np.count_nonzero(np.abs(np.subtract(places[1], (0.5, 0, 0.5))) > 1e-6) == 1
+
+
+def test_an_answer_of_before_does_not_pull_a_handle_back(view: SceneView, qtbot: QtBot) -> None:
+    show(view, grid_cloud(), handles())
+    start = pixel(view, (0.5, 0, 0.5))
+    drag(view, start, start + (30, -8), start + (61, -17))
+    show(view, grid_cloud(), handles())  # of the first move, late
+    np.testing.assert_allclose(pixel(view, view.viewport.held.places("grips")[1]), start + (61, -17), atol=0.01)
+    qtbot.waitUntil(lambda: np.allclose(view.viewport.held.places("grips"), handles().at))  # the study's word counts
 
 
 def test_hover_says_place_normal_and_scalar(view: SceneView, qtbot: QtBot) -> None:

@@ -23,7 +23,7 @@ class Holder:
         try:
             from widgets.viewport.drawing import gpu
             from widgets.viewport.drawing.painter import Painter
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, OSError) as error:
             return f"3-D scenes need PyOpenGL and a display with OpenGL: {error}"
         try:
             self.gpu = gpu.acquire()

@@ -91,22 +91,18 @@ class Painter:
     def _visible(self) -> list[Item]:
         return [item for item in self.items.values() if item.shown and seen(item.shown_thing, self._changes)]
 
-    def bounds(self, *, everything: bool = False) -> Bounds | None:
-        """The least and greatest corner in the world of what is visible (or of all), as far as it is there."""
+    def bounds(self) -> Bounds | None:
+        """The least and greatest corner in the world of what is visible, as far as it is there."""
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
         for item in self.items.values():
             own = item.bounds()
-            if own is None or not (everything or seen(item.shown_thing, self._changes)):
+            if own is None or not seen(item.shown_thing, self._changes):
                 continue
             corners = np.stack([np.where([k & 1, k & 2, k & 4], own[1], own[0]) for k in range(8)])
             world = world_of(item.shown_thing, item.changes)
             corners = corners @ world[:3, :3].T + world[:3, 3]
             low, high = np.minimum(low, corners.min(axis=0)), np.maximum(high, corners.max(axis=0))
         return (low, high) if np.isfinite(low).all() and np.isfinite(high).all() else None
-
-    def bounds_of(self, name: str) -> Bounds | None:
-        item = self.items.get(name)
-        return None if item is None else item.bounds()
 
     # ---- pictures ---------------------------------------------------------------------------------------------------
 

@@ -235,7 +235,7 @@ void main() {
         vec2 way = vec2(i == 0 ? 1.0 : (i == 1 ? -1.0 : 0.0), i == 2 ? 1.0 : (i == 3 ? -1.0 : 0.0));
         float z1 = texture(depths, uv + way * reach).r * 2.0 - 1.0;
         if (z1 < 1.0) sum += max(0.0, here - distance_log(z1));
-        else sum += 0.02;
+        else sum += 0.003;   // a faint outline, no more, else lone points would be black
     }
     paint.rgb *= exp(-sum * 60.0 * strength);
 }
