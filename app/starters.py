@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from app.headless import INTERRUPTED, CommandError
 from app.headless.client import Client, Interrupted
 from app.headless.training import closing_line, train
-from engine.payloads import Frames, ImageGrid, LatentMap
+from engine.payloads import Frames, ImageGrid
+from engine.scene import Render
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,31 +54,6 @@ def shapes_card(client: Client) -> Image:
     return tiles_picture(grid.images, 8, 64, 6, smooth=True)
 
 
-def map_card(client: Client) -> Image:
-    """The middle of the latent map: decoded tiles, with the held-out digits as points in their colours."""
-    from PIL import Image, ImageDraw
-
-    from widgets.theme import LABELS
-
-    columns, rows, side, gap = 12, 6, 44, 4
-    (answer,) = client.ask("latent_map", {"tiles": columns})
-    assert isinstance(answer, LatentMap)
-    first = (columns - rows) // 2
-    middle = answer.tiles[first : first + rows][::-1]  # row 0 lies at the low end of the upward axis
-    flat = middle.reshape(rows * columns, *middle.shape[2:])
-    picture = tiles_picture(0.75 * flat, columns, side, gap)
-    u0, u1, v0, v1 = answer.extent
-    large = Image.new("RGBA", (picture.width * SHARP, picture.height * SHARP))
-    draw = ImageDraw.Draw(large)
-    for (u, v), label in zip(answer.points.tolist(), answer.labels.tolist(), strict=True):
-        x = (u - u0) / (u1 - u0) * columns * (side + gap)
-        y = ((v1 - v) / (v1 - v0) * columns - (columns - rows - first)) * (side + gap)
-        spot = [(c + d) * SHARP for d in (-3.6, 3.6) for c in (x, y)]
-        draw.ellipse(spot, fill=LABELS[label % len(LABELS)], outline="#15171c", width=SHARP // 2)
-    picture.alpha_composite(large.resize(picture.size, Image.Resampling.LANCZOS))
-    return picture
-
-
 def noise_card(client: Client) -> Image:
     """Four samples on their way from noise, left, to picture, right."""
     import numpy as np
@@ -86,6 +62,22 @@ def noise_card(client: Client) -> Image:
     moments = [films[i] for i in (0, 14, 20, 25, 29, 33, 36, 40)]
     states = [m.images[:4] for m in moments if isinstance(m, Frames)]  # x_t is the first panel
     return tiles_picture(np.stack(states, 1).reshape(-1, *states[0].shape[1:]), 8, 64, 6, smooth=True)
+
+
+def surface_card(client: Client) -> Image:
+    """The surface that the network learned, seen from three sides."""
+    import numpy as np
+    from PIL import Image
+
+    sheet = Image.new("RGBA", (3 * 188, 300))
+    for i, eye in enumerate(("2.6,-2.9,1.9", "3.4,1.6,2.2", "0.4,-2.2,3.7")):
+        controls = {"camera": f"{eye}/0,0,0/0,0,1/30", "width": 188 * 2, "height": 300 * 2}
+        (answer,) = client.ask("render", controls)
+        assert isinstance(answer, Render)
+        pixels = np.concatenate([answer.image, answer.alpha[..., None]], -1)
+        seen = Image.fromarray((pixels.clip(0, 1) * 255).round().astype("uint8"))
+        sheet.paste(seen.resize((188, 300), Image.Resampling.LANCZOS), (188 * i, 0))
+    return sheet
 
 
 def tiles_picture(images: Any, columns: int, side: int, gap: int, smooth: bool = False) -> Image:
@@ -129,11 +121,13 @@ LATENTS = {"decay": "0.999", "dim": "96", "width": "16", "first": "1500"}
 RECIPES = (
     Recipe("shapes", "vae", "shapes", 8000, SHAPES, shapes_card),
     Recipe("noise", "ddpm", "shapes", 8000, NOISE, noise_card),
-    Recipe("digits_map", "vae", "digits", 4000, {"latent": "2", "width": "16", "hidden": "64"}, map_card),
+    Recipe("surface", "implicit_fit", "", 1500, {}, surface_card),
+    Recipe("digits_map", "vae", "digits", 4000, {"latent": "2", "width": "16", "hidden": "64"}),
     Recipe("holes", "autoencoder", "digits", 3000, {"latent": "8", "width": "16", "hidden": "64"}),
     Recipe("straight", "rectified_flow", "digits", 8000, FLOW),
     Recipe("latents", "latent_diffusion", "digits", 8000, LATENTS),
     Recipe("plane", "flow_2d", "", 4000, {}),
+    Recipe("solids", "pointnet", "", 1000, {}),
 )
 
 

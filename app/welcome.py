@@ -12,6 +12,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPainte
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.messages import RunInfo
+from widgets.flow import Flow
 from widgets.theme import RADIUS, theme
 
 STARTERS = Path(__file__).resolve().parent.parent / "resources" / "starters"
@@ -20,12 +21,12 @@ STARTERS = Path(__file__).resolve().parent.parent / "resources" / "starters"
 @dataclass(frozen=True)
 class Starter:
     """A trained run that comes with the program: its folder below ``resources/starters``, its study, the probe that it
-    shows first; with a title and words it has a card here."""
+    shows first, what it is called; with a sentence ``text`` it has a card here, else a button."""
 
     folder: str
     study: str
     probe: str
-    title: str = ""
+    title: str
     text: str = ""
 
     @property
@@ -38,14 +39,16 @@ STARTER_RUNS = (
             "learned coloured shapes: move a slider and watch the picture follow."),
     Starter("noise", "ddpm", "denoise", "Watch noise become a picture", "A diffusion model takes noise away step by "
             "step: play it, go back, and see what it believes at each moment."),
-    Starter("digits_map", "vae", "latent_map", "Walk on a map of digits", "An autoencoder with two numbers per "
-            "picture: drag across it and see one digit become another."),
-    Starter("holes", "autoencoder", "samples"),
-    Starter("straight", "rectified_flow", "denoise"),
-    Starter("latents", "latent_diffusion", "denoise"),
-    Starter("plane", "flow_2d", "particles"),
+    Starter("surface", "implicit_fit", "surface", "Orbit a surface that was learned", "A network that knew nothing but "
+            "points now knows the whole shape: turn it, slice it, train on and watch it move."),
+    Starter("digits_map", "vae", "latent_map", "Map of digits"),
+    Starter("holes", "autoencoder", "samples", "Autoencoder's holes"),
+    Starter("straight", "rectified_flow", "denoise", "Rectified flow"),
+    Starter("latents", "latent_diffusion", "denoise", "Latent diffusion"),
+    Starter("plane", "flow_2d", "particles", "Flow in the plane"),
+    Starter("solids", "pointnet", "critical_points", "PointNet's solids"),
 )  # fmt: skip
-STARTER_CARDS = tuple(starter for starter in STARTER_RUNS if starter.title)
+STARTER_CARDS = tuple(starter for starter in STARTER_RUNS if starter.text)
 
 
 def starter_of(study: str) -> Starter | None:
@@ -155,6 +158,14 @@ class WelcomePage(QWidget):
                 card.setToolTip("This starter was not made yet: the command “make starters” does that.")
             self.cards.append(card)
             cards.addWidget(card, 1)
+        row = QWidget()
+        more = Flow(row)
+        for starter in (starter for starter in STARTER_RUNS if not starter.text):
+            button = QPushButton(starter.title)
+            button.setEnabled(starter.path.is_dir())
+            button.setToolTip(f"Opens what {starter.study} has learned for this page.")
+            button.clicked.connect(lambda _=False, starter=starter: self.starter_chosen.emit(starter))
+            more.addWidget(button)
         self._recent_head = QLabel("Recent runs")
         self._recent_head.setProperty("role", "caption")
         self._recent = QGridLayout()
@@ -170,6 +181,7 @@ class WelcomePage(QWidget):
         column.addWidget(text)
         column.addSpacing(12)
         column.addLayout(cards)
+        column.addWidget(row)
         column.addSpacing(12)
         column.addWidget(self._recent_head)
         column.addLayout(self._recent)

@@ -27,7 +27,7 @@ ENCODINGS: dict[str, Callable[[], nn.Module]] = {
     "positional": lambda: Positional(5),
     "Fourier": lambda: Fourier(48, 1.0),
     "SIREN": Identity,
-    "hash grid": lambda: HashGrid(4, 13, coarsest=8, finest=48),
+    "hash grid": lambda: HashGrid(6, 13, coarsest=8, finest=64),
 }
 """What makes the encoding of a place, by the knob's words."""
 
