@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parent.parent / "resources" / "starters"
 ROWS = 300
 """Rows of metrics.csv that a starter keeps at most."""
+CARD_BYTES = 100_000
+"""A card's picture of more is kept with 256 colours."""
 SHARP = 4
 """Cards are drawn so many times larger than they are kept, which smooths their round corners."""
 
@@ -65,18 +67,18 @@ def noise_card(client: Client) -> Image:
 
 
 def surface_card(client: Client) -> Image:
-    """The surface that the network learned, seen from three sides."""
+    """The surface that the network learned, seen from two sides."""
     import numpy as np
     from PIL import Image
 
-    sheet = Image.new("RGBA", (3 * 188, 300))
-    for i, eye in enumerate(("2.6,-2.9,1.9", "3.4,1.6,2.2", "0.4,-2.2,3.7")):
-        controls = {"camera": f"{eye}/0,0,0/0,0,1/30", "width": 188 * 2, "height": 300 * 2}
+    sheet = Image.new("RGBA", (2 * 280, 300))
+    for i, eye in enumerate(("2.6,-2.9,1.9", "0.4,-2.2,3.7")):
+        controls = {"camera": f"{eye}/0,0,0/0,0,1/34", "width": 280 * 2, "height": 300 * 2}
         (answer,) = client.ask("render", controls)
         assert isinstance(answer, Render)
         pixels = np.concatenate([answer.image, answer.alpha[..., None]], -1)
         seen = Image.fromarray((pixels.clip(0, 1) * 255).round().astype("uint8"))
-        sheet.paste(seen.resize((188, 300), Image.Resampling.LANCZOS), (188 * i, 0))
+        sheet.paste(seen.resize((280, 300), Image.Resampling.LANCZOS), (280 * i, 0))
     return sheet
 
 
@@ -163,8 +165,10 @@ def make(recipe: Recipe, folder: Path, device: str = "auto") -> None:
                 with Client() as client:
                     client.catalogue()
                     client.open(run=str(slim), keep=False, device="cpu")
-                    card = recipe.card(client).quantize(256, Quantize.FASTOCTREE)  # a quarter of the bytes
-                    card.save(slim / "card.png", optimize=True)
+                    card = recipe.card(client)
+                card.save(slim / "card.png", optimize=True)
+                if (slim / "card.png").stat().st_size > CARD_BYTES:  # 256 colours are a quarter of the bytes
+                    card.quantize(256, Quantize.FASTOCTREE).save(slim / "card.png", optimize=True)
             line = closing_line(run).rpartition(";")[0]
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(slim, folder)

@@ -174,7 +174,10 @@ def test_a_file_that_is_nothing_of_ours_is_told(drive: Driver, tmp_path: Path) -
     path = tmp_path / "notes.txt"
     path.write_text("hello", "utf-8")
     assert drive.drop(path)
-    assert drive.window.toolbar.trouble.toolTip() == "notes.txt: neither a run, a folder of images, an image nor a 3-D file"
+    assert (
+        drive.window.toolbar.trouble.toolTip()
+        == "notes.txt: neither a run, a folder of images, an image nor a 3-D file"
+    )
     drive.click(drive.window.toolbar.dismiss)
     assert not drive.window.toolbar.trouble.text()
     assert len(drive.opened) == 1

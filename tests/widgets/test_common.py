@@ -20,8 +20,9 @@ from shiboken6 import isValid
 
 import app.panels
 import widgets
-from engine.probes import Choice, Item, Label, Latent, Mask, Number, Seed, Toggle
+from engine.probes import Camera, Choice, Item, Label, Latent, Mask, Number, Paths, Places, Seed, Toggle, Tree
 from engine.study import Term
+from widgets.controls.fields import IconButton
 from widgets.controls.scale import Scale
 from widgets.theme import theme
 
@@ -98,6 +99,14 @@ MAKERS: dict[str, Make] = {
     "widgets.controls.fields.IconButton": lambda cls, host: cls("x", "Closes.", "Close"),
     "widgets.controls.fields.NumberEdit": lambda cls, host: cls(Scale(0, 1)),
     "widgets.controls.fields.NumberBox": lambda cls, host: cls(3.0),
+    "widgets.controls.paths.FileRow": lambda cls, host: cls("a-folder/a-scan.ply"),
+    "widgets.controls.paths.PathList": lambda cls, host: cls("files", Paths(), KNOBS),
+    "widgets.controls.text_line.TextLine": lambda cls, host: cls(
+        "at", Places(((0.0, 0.0, 0.0),)), KNOBS, "A place.", IconButton("x", "Empties it.", "Empty")
+    ),
+    "widgets.controls.text_line.CameraBox": lambda cls, host: cls("camera", Camera(), KNOBS),
+    "widgets.controls.text_line.PlacesBox": lambda cls, host: cls("at", Places(((0.0, 0.0, 0.0),)), KNOBS),
+    "widgets.controls.tree.TreeEditor": lambda cls, host: cls("tree", Tree(), KNOBS),
     "widgets.viewport.cube.ViewCube": lambda cls, host: cls(_navigator(host), host),
     "widgets.viewport.overlay.Overlay": lambda cls, host: cls(host),
     "widgets.viewport.tools.Popup": lambda cls, host: cls(host),
