@@ -220,8 +220,10 @@ def thin(text: str) -> str:
     measured = [row for row in rows if any(row[i] for i in held_out)]
     trained = [row for row in rows if not any(row[i] for i in held_out)]
     empty = max((row.count("") for row in trained), default=0)
-    full = [row for row in trained if row.count("") < empty] or trained  # those that hold the vectors, too
-    kept = [*trained[:1], *evenly(full, ROWS - 3), *trained[-1:], *measured[-1:]]
+    full = evenly([row for row in trained if row.count("") < empty], ROWS - 3)  # those that hold the vectors, too
+    inner = full + evenly([row for row in trained if row.count("") == empty], ROWS - 3 - len(full))
+    inner.sort(key=lambda row: int(row[0]))
+    kept = [*trained[:1], *inner, *trained[-1:], *measured[-1:]]
     kept = [[_short(cell) for cell in row] for i, row in enumerate(kept) if i == 0 or row != kept[i - 1]]
     return "".join(",".join(row) + "\n" for row in [header, *kept])
 
@@ -230,6 +232,8 @@ def evenly(rows: Sequence[list[str]], most: int) -> list[list[str]]:
     """``most`` of the rows at even distances, ends included; all where there are no more."""
     if len(rows) <= most:
         return list(rows)
+    if most < 2:
+        return list(rows[:most])
     return [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
 
 

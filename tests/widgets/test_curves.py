@@ -395,6 +395,7 @@ def test_redraws_are_bundled_and_rest_when_nothing_comes(view: CurvesView, qtbot
     for step in range(3000, 3200):
         view.append("now", "elbo", [step], [-240])
     assert counted == []
+    qtbot.waitUntil(lambda: len(counted) > 0, timeout=10_000)
     qtbot.wait(120)
     assert len(counted) == 1
     assert drawn(view, "elbo")[0][-1] == 3199

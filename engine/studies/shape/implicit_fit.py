@@ -262,7 +262,7 @@ class ImplicitFit(Study):
             low = min(low, len(names) - 1)
             between = share > 0.0 and low + 1 < len(names)
             where = f"{share:.0%} of the way from {names[low]} to {names[low + 1]}" if between else names[low]
-        return f"{where}, {resolution}^3 cells"
+        return f"{where}, {resolution}³ cells"
 
     @property
     def _up(self) -> str:
@@ -337,7 +337,7 @@ class ImplicitFit(Study):
         return Scene(
             (*cut.things, *nearby),
             up=self._up,
-            caption=self._caption(which, cut.cells).replace("^3", "^2"),
+            caption=self._caption(which, cut.cells).replace("³", "²"),
             readings=cut.readings,
         )
 

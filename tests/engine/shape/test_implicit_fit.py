@@ -85,8 +85,8 @@ def test_at_rest_the_surface_is_coarse_first_then_fine_and_while_it_learns_coars
     session.train_step()  # between two advances, as the worker does
     rest = [part for part in answer if isinstance(part, Scene)]
     assert [scene.progress for scene in rest] == [1.0]
-    assert "40^3" in rest[0].caption
-    assert "64^3" in last.caption
+    assert "40³" in rest[0].caption
+    assert "64³" in last.caption
 
 
 def test_the_truth_stands_beside_and_is_uploaded_once() -> None:
