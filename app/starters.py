@@ -217,8 +217,10 @@ def thin(text: str) -> str:
     they are recorded only now and then; of the held-out figures the last, over the whole held-out part."""
     header, *rows = list(csv.reader(io.StringIO(text)))
     held_out = [i for i, name in enumerate(header) if name.startswith("held_out/")]
-    measured = [row for row in rows if any(row[i] for i in held_out)]
-    trained = [row for row in rows if not any(row[i] for i in held_out)]
+    own = [i for i in range(1, len(header)) if i not in held_out]
+    # a row may hold both, the first one often does
+    measured = [_only(row, held_out) for row in rows if any(row[i] for i in held_out)]
+    trained = [_only(row, own) for row in rows if any(row[i] for i in own)]
     empty = max((row.count("") for row in trained), default=0)
     full = evenly([row for row in trained if row.count("") < empty], ROWS - 3)  # those that hold the vectors, too
     inner = full + evenly([row for row in trained if row.count("") == empty], ROWS - 3 - len(full))
@@ -226,6 +228,11 @@ def thin(text: str) -> str:
     kept = [*trained[:1], *inner, *trained[-1:], *measured[-1:]]
     kept = [[_short(cell) for cell in row] for i, row in enumerate(kept) if i == 0 or row != kept[i - 1]]
     return "".join(",".join(row) + "\n" for row in [header, *kept])
+
+
+def _only(row: list[str], columns: Sequence[int]) -> list[str]:
+    """The step and these columns of a row; the others are empty."""
+    return [cell if i == 0 or i in columns else "" for i, cell in enumerate(row)]
 
 
 def evenly(rows: Sequence[list[str]], most: int) -> list[list[str]]:
