@@ -113,7 +113,7 @@ def test_a_broken_study_is_listed_with_its_error_and_cannot_be_trained(
         (["train", "vae", "--out", "R", "--st", "5"], "unrecognized arguments: --st 5"),
         (["probe", "R", "samples"], "required: --out"),
         (["tour", "--out", "T", "--size", "wide"], "'wide' is not WIDTHxHEIGHT"),
-        (["starters", "--only", "cats"], "there is no starter 'cats'; there are shapes, noise, digits_map"),
+        (["starters", "--only", "cats"], "there is no starter 'cats'; there are shapes, noise, surface, digits_map"),
     ],
 )
 def test_bad_arguments_are_one_line(capsys: pytest.CaptureFixture[str], argv: list[str], words: str) -> None:
