@@ -10,7 +10,7 @@ from engine.messages import DataPreview
 from engine.payloads import ImageGrid
 from engine.study import DataOption
 from widgets.controls.fields import CalmComboBox, enabled_because
-from widgets.views import ImageGridView
+from widgets.views.grid import ImageGridView
 
 SHOWN = 60
 _NOTHING_OPEN = "Open a study first, then choose what it learns from."

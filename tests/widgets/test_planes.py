@@ -17,8 +17,9 @@ from pytestqt.qtbot import QtBot
 from engine.formats import planes_picture
 from engine.payloads import Plane, PlaneFrames, Planes
 from widgets.theme import LABELS, theme
-from widgets.views import PlaneFramesView, PlanesView, planes_parts, view_for
+from widgets.views import planes_parts, view_for
 from widgets.views.images import from_qimage
+from widgets.views.planes import PlaneFramesView, PlanesView
 from widgets.views.planes_canvas import PlanesCanvas
 from widgets.views.planes_paint import arrow_heads
 from widgets.views.planes_parts import contour_lines, heat_image, path_of, prepare

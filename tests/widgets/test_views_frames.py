@@ -9,7 +9,8 @@ import numpy as np
 from PySide6.QtCore import QPoint, Qt
 
 from engine.payloads import Frames
-from widgets.views import FramesView, frames
+from widgets.views import frames
+from widgets.views.frames import FramesView
 from widgets.views.images import from_qimage
 
 

@@ -11,7 +11,8 @@ from PySide6.QtCore import QPoint, QPointF, QRect, Qt
 from PySide6.QtGui import QImage
 
 from engine.payloads import ImageGrid
-from widgets.views import ImageGridView, canvas
+from widgets.views import canvas
+from widgets.views.grid import ImageGridView
 from widgets.views.images import from_qimage, lay_out, make_atlas, to_uint8
 
 

@@ -12,7 +12,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from engine.payloads import LatentMap
-from widgets.views import LatentMapView
+from widgets.views.latent_map import LatentMapView
 from widgets.views.map_parts import along
 from widgets.views.map_plot import tile_sheet
 

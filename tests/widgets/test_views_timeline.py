@@ -11,8 +11,9 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
 
 from engine.payloads import Bars, Frames, ImageGrid, Moment
-from widgets.views import FramesView, ImageGridView
 from widgets.views.compare import DIFFERENCE, MODES, SIDE, SWIPE, difference, unlike
+from widgets.views.frames import FramesView
+from widgets.views.grid import ImageGridView
 from widgets.views.images import from_qimage
 from widgets.views.timeline import TimelineView
 from widgets.views.timeline_readings import LINE, ReadingsPlot, Scale

@@ -20,7 +20,7 @@ from widgets.viewport import camera as c
 from widgets.viewport.camera import Camera
 from widgets.viewport.frames import SceneFramesView
 from widgets.viewport.view import SceneView
-from widgets.views import VIEWS, view_for
+from widgets.views import view_for
 
 LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
 NO, SHIFT, CONTROL = (
@@ -83,7 +83,7 @@ def pixel(view: Any, place: Any) -> np.ndarray:
 
 
 def test_the_tables_name_these_views() -> None:
-    assert view_for(Scene) is SceneView is VIEWS[Scene]
+    assert view_for(Scene) is SceneView
     assert view_for(SceneFrames) is SceneFramesView
 
 
