@@ -104,14 +104,11 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     screen = own_screen()
     if screen is not None:
-        config.stash[_SCREEN] = screen
+        config.stash[_SCREEN] = screen  # it ends with this process: ended before, it takes what Qt still holds along
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
+def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
-    if _SCREEN in config.stash:
-        config.stash[_SCREEN].terminate()
-        config.stash[_SCREEN].wait()
 
 
 @pytest.fixture(scope="session")
