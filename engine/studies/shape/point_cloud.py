@@ -16,7 +16,7 @@ from engine.geometry.shapes import SHAPES
 from engine.params import knob
 from engine.probes import Choice, Number, Seed, Steps, Toggle, probe
 from engine.scene import Arrows, Lines, Points, Scene, SceneFrames, Thing
-from engine.study import Study
+from engine.study import Study, Term
 
 EXACT = 600
 """Up to this many points the earth mover's distance is exact, by assignment."""
@@ -39,6 +39,27 @@ class PointCloud(Study):
 
     title, family = "Point clouds", "3-D"
     paper = "Hoppe et al. 1992 (normals); Fan et al. 2017 (chamfer and earth mover's distance), arXiv:1612.00603"
+    left = r"d_{CD}(A,B)\;="
+    objective = [
+        Term(
+            r"\frac{1}{|A|}\sum_{a\in A}\min_{b\in B}\|a-b\|^2",
+            "",
+            "orange",
+            "Chamfer, from the first cloud to the nearest points of the second.",
+        ),
+        Term(
+            r"+\;\frac{1}{|B|}\sum_{b\in B}\min_{a\in A}\|b-a\|^2",
+            "",
+            "blue",
+            "Chamfer, from the second cloud back to the first.",
+        ),
+        Term(
+            r",\quad d_{EMD}(A,B)=\min_{\phi:A\to B}\frac{1}{|A|}\sum_{a\in A}\|a-\phi(a)\|",
+            "",
+            "purple",
+            "The earth mover's distance: each point goes to one of its own, by the cheapest matching.",
+        ),
+    ]
     try_this = (
         "Switch the shading of the sample off and on again: without I = L.n the cloud is flat, with it a solid.",
         "Take k of the normals from 12 to 80: the normals grow smooth, and wrong along every edge.",
