@@ -66,7 +66,7 @@ def _entry() -> Any:
 
 def _navigator(host: QWidget) -> Any:
     """The camera that a view cube turns."""
-    navigate = importlib.import_module("widgets.viewport.navigate")
+    navigate = importlib.import_module("widgets.viewport.hand.navigate")
     return navigate.Navigator(lambda: (300.0, 200.0), lambda: np.zeros((0, 3)), host)
 
 
@@ -107,11 +107,11 @@ MAKERS: dict[str, Make] = {
     "widgets.controls.text_line.CameraBox": lambda cls, host: cls("camera", Camera(), KNOBS),
     "widgets.controls.text_line.PlacesBox": lambda cls, host: cls("at", Places(((0.0, 0.0, 0.0),)), KNOBS),
     "widgets.controls.tree.TreeEditor": lambda cls, host: cls("tree", Tree(), KNOBS),
-    "widgets.viewport.cube.ViewCube": lambda cls, host: cls(_navigator(host), host),
-    "widgets.viewport.overlay.Overlay": lambda cls, host: cls(host),
-    "widgets.viewport.tools.Popup": lambda cls, host: cls(host),
-    "widgets.viewport.tools.LooksPanel": lambda cls, host: cls(host),
-    "widgets.viewport.tools.ShotPanel": lambda cls, host: cls(host),
+    "widgets.viewport.over.cube.ViewCube": lambda cls, host: cls(_navigator(host), host),
+    "widgets.viewport.over.overlay.Overlay": lambda cls, host: cls(host),
+    "widgets.viewport.over.tools.Popup": lambda cls, host: cls(host),
+    "widgets.viewport.over.tools.LooksPanel": lambda cls, host: cls(host),
+    "widgets.viewport.over.tools.ShotPanel": lambda cls, host: cls(host),
     "app.panels.objective._TermView": lambda cls, host: cls(Term("x^2", "loss", "orange"), ""),
     "app.welcome.Card": lambda cls, host: cls("A title", "A sentence.", Path("no-such-picture.png")),
     "app.status._Figure": lambda cls, host: cls("88,888 MB", "Memory."),

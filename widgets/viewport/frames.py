@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.payloads import Frames, Moment, Payload
 from engine.scene import SceneFrames
-from widgets.viewport.select import count_of
+from widgets.viewport.hand.select import count_of
 from widgets.viewport.view import SCENE_FORMATS, Under, connect_viewport
 from widgets.viewport.viewport import Viewport
 from widgets.views.filmstrip import THUMB

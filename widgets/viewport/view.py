@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from engine.payloads import Payload
 from engine.scene import Scene
 from widgets.theme import CAPTION, theme
-from widgets.viewport.select import scene_of
+from widgets.viewport.hand.select import scene_of
 from widgets.viewport.viewport import Viewport
 from widgets.views.base import View
 from widgets.views.compare import Line

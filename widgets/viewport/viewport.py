@@ -16,23 +16,24 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.scene import Mesh, Points, Scene, Thing
 from widgets.viewport import camera as cam
-from widgets.viewport import overlay, select
 from widgets.viewport.camera import Array, Camera, Vector
-from widgets.viewport.clip import ClipPlane
-from widgets.viewport.cube import SIDE, ViewCube
-from widgets.viewport.editing import Editing
-from widgets.viewport.hands import Hands
-from widgets.viewport.held import Held
-from widgets.viewport.layers import Layers
-from widgets.viewport.measure import WANTED, Measure
-from widgets.viewport.navigate import Navigator
-from widgets.viewport.outline import Look, Outline
-from widgets.viewport.path import PathBar
-from widgets.viewport.picking import Bools, Hit, to_world, words
-from widgets.viewport.pointer import Pointer, Sight
+from widgets.viewport.hand import select
+from widgets.viewport.hand.clip import ClipPlane
+from widgets.viewport.hand.editing import Editing
+from widgets.viewport.hand.hands import Hands
+from widgets.viewport.hand.held import Held
+from widgets.viewport.hand.measure import WANTED, Measure
+from widgets.viewport.hand.navigate import Navigator
+from widgets.viewport.hand.picking import Bools, Hit, to_world, words
+from widgets.viewport.hand.pointer import Pointer, Sight
+from widgets.viewport.hand.state import Shown, ViewState, offers_of
+from widgets.viewport.over import overlay
+from widgets.viewport.over.cube import SIDE, ViewCube
+from widgets.viewport.over.layers import Layers
+from widgets.viewport.over.outline import Look, Outline
+from widgets.viewport.over.path import PathBar
+from widgets.viewport.over.tools import ToolBar
 from widgets.viewport.shots import Shots
-from widgets.viewport.state import Shown, ViewState, offers_of
-from widgets.viewport.tools import ToolBar
 
 OUTLINE_FROM = 560
 """A narrower view has no room for the outline beside the picture."""

@@ -7,8 +7,8 @@ import pytest
 
 from widgets.viewport import camera as c
 from widgets.viewport.camera import Camera
-from widgets.viewport.clip import BOX_EDGES, ClipBox, ClipPlane, along, box_round
-from widgets.viewport.picking import kept
+from widgets.viewport.hand.clip import BOX_EDGES, ClipBox, ClipPlane, along, box_round
+from widgets.viewport.hand.picking import kept
 
 CAMERA = Camera((4.0, -5.0, 3.0), (0.1, 0.2, 0.3), (0, 0, 1), 40.0)
 SIZE = (640.0, 480.0)

@@ -9,7 +9,7 @@ import pytest
 
 from widgets.viewport import camera as c
 from widgets.viewport.camera import Camera
-from widgets.viewport.path import EASINGS, along, between, eased, turntable
+from widgets.viewport.over.path import EASINGS, along, between, eased, turntable
 
 A = Camera((4.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0, 0, 1), 40.0)
 B = Camera((0.0, 2.0, 0.0), (0.0, 0.0, 0.0), (0, 0, 1), 60.0)

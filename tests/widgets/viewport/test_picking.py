@@ -12,11 +12,11 @@ import pytest
 
 from engine.scene import Lines, Mesh, Points
 from widgets.viewport import camera as c
-from widgets.viewport import select
 from widgets.viewport.camera import Camera
-from widgets.viewport.measure import Measure, angle, distance
-from widgets.viewport.picking import Hit, box_corners, lay_out, matrix_of, pick, ray_faces, to_world, words
-from widgets.viewport.select import Marks
+from widgets.viewport.hand import select
+from widgets.viewport.hand.measure import Measure, angle, distance
+from widgets.viewport.hand.picking import Hit, box_corners, lay_out, matrix_of, pick, ray_faces, to_world, words
+from widgets.viewport.hand.select import Marks
 
 CAMERA = Camera((3.0, -4.0, 2.5), (0.0, 0.0, 0.0), (0, 0, 1), 40.0)
 SIZE = (640.0, 480.0)

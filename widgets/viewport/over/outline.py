@@ -31,7 +31,7 @@ from PySide6.QtWidgets import (
 from engine.scene import Arrows, Handles, Lines, Mesh, Points, Sheet, Thing, Words
 from widgets.theme import LABELS, TERMS, icon, theme
 from widgets.viewport.camera import Array, Vector, rotation
-from widgets.viewport.tools import plain_field
+from widgets.viewport.over.tools import plain_field
 
 WIDEST = 240
 NONE: Vector = (0.0, 0.0, 0.0)

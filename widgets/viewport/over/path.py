@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QMenu, QPushButton, Q
 from widgets.controls.fields import CalmComboBox, IconButton
 from widgets.flow import Flow
 from widgets.viewport.camera import Camera, Vector, frame_of, levelled, rotation, unit, vector
-from widgets.viewport.tools import plain_field
+from widgets.viewport.over.tools import plain_field
 
 PER_SECOND = 12.5
 """Frames of a film per second: those of the exported files, 80 ms each."""

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QWidget
 
 from widgets.theme import theme
 from widgets.viewport.camera import AXES, Array, frame_of, levelled, to_world, unit, vector
-from widgets.viewport.navigate import Navigator
+from widgets.viewport.hand.navigate import Navigator
 
 SIDE = 72
 CORNER = 8.0

@@ -12,8 +12,8 @@ from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 from engine.scene import Mesh, Points, Thing
 from widgets.viewport.camera import Array, Camera
-from widgets.viewport.picking import Bools, Hit, Seen, lay_out, pick
-from widgets.viewport.select import count_of
+from widgets.viewport.hand.picking import Bools, Hit, Seen, lay_out, pick
+from widgets.viewport.hand.select import count_of
 
 TURN_MS = 4
 """Milliseconds of work in one turn of the event loop."""

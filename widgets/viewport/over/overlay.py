@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QWidget
 
 from widgets.theme import theme
 from widgets.viewport.camera import Array, Camera, project
-from widgets.viewport.clip import BOX_EDGES, Clip, ClipBox, Grip
-from widgets.viewport.measure import Measure
+from widgets.viewport.hand.clip import BOX_EDGES, Clip, ClipBox, Grip
+from widgets.viewport.hand.measure import Measure
 from widgets.views.paint import caption_font, chip
 
 Layer = Callable[[QPainter, QRectF], None]

@@ -14,12 +14,12 @@ import numpy as np
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 from widgets.viewport import camera as cam
-from widgets.viewport import select
 from widgets.viewport.camera import Array
-from widgets.viewport.clip import Clip, ClipPlane, box_round
-from widgets.viewport.outline import Look
-from widgets.viewport.picking import Bools
-from widgets.viewport.state import ViewState
+from widgets.viewport.hand import select
+from widgets.viewport.hand.clip import Clip, ClipPlane, box_round
+from widgets.viewport.hand.picking import Bools
+from widgets.viewport.hand.state import ViewState
+from widgets.viewport.over.outline import Look
 
 if TYPE_CHECKING:
     from widgets.viewport.viewport import Viewport

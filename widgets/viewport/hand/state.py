@@ -13,10 +13,10 @@ import numpy as np
 
 from engine.scene import Mesh, Points, Thing
 from widgets.viewport.camera import Array
-from widgets.viewport.clip import Clip
-from widgets.viewport.outline import Look, moved_matrix
-from widgets.viewport.picking import box_corners, matrix_of, to_world
-from widgets.viewport.select import Marks, State
+from widgets.viewport.hand.clip import Clip
+from widgets.viewport.hand.picking import box_corners, matrix_of, to_world
+from widgets.viewport.hand.select import Marks, State
+from widgets.viewport.over.outline import Look, moved_matrix
 
 
 @dataclass(frozen=True)

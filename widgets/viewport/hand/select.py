@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.scene import Mesh, Points, Scene, Thing
 from widgets.viewport.camera import Array, Camera
-from widgets.viewport.picking import SLICE, Bools, kept, seen_points, to_world
+from widgets.viewport.hand.picking import SLICE, Bools, kept, seen_points, to_world
 
 
 def count_of(thing: Thing) -> int:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.scene import Handles, Thing
 from widgets.viewport.camera import Array, vector
-from widgets.viewport.picking import to_world
+from widgets.viewport.hand.picking import to_world
 
 if TYPE_CHECKING:
     from widgets.viewport.viewport import Viewport

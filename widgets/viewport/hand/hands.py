@@ -14,7 +14,7 @@ from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from widgets.controls.fields import wheel_notches
 from widgets.viewport import camera as cam
 from widgets.viewport.camera import Array, project
-from widgets.viewport.clip import Clip, Grip, on_plane
+from widgets.viewport.hand.clip import Clip, Grip, on_plane
 
 if TYPE_CHECKING:
     from widgets.viewport.viewport import Viewport

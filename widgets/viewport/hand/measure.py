@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from widgets.viewport.camera import Vector, unit
-from widgets.viewport.picking import figure
+from widgets.viewport.hand.picking import figure
 
 WANTED = {"distance": 2, "angle": 3}
 """How many places a measurement takes."""

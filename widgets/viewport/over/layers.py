@@ -11,13 +11,13 @@ from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
 from engine.scene import Mesh, Points
 from widgets.theme import RADIUS, theme
-from widgets.viewport import colour_bar
 from widgets.viewport.camera import project
 from widgets.viewport.colours import table_of, value_range
-from widgets.viewport.overlay import Overlay, paint_band, paint_clip, paint_measure, paint_ring
-from widgets.viewport.picking import to_world
-from widgets.viewport.select import number_marked
-from widgets.viewport.state import best_colour_by
+from widgets.viewport.hand.picking import to_world
+from widgets.viewport.hand.select import number_marked
+from widgets.viewport.hand.state import best_colour_by
+from widgets.viewport.over import colour_bar
+from widgets.viewport.over.overlay import Overlay, paint_band, paint_clip, paint_measure, paint_ring
 from widgets.views.paint import chip, number
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What lies over and beside the picture of a viewport: tools, outline, view cube, colour bar, camera path."""
