@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from typing import Any
 
 import igl
@@ -9,6 +11,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.params import BadValue
+
+_trees: weakref.WeakSet[MeshDistance] = weakref.WeakSet()
+
+
+@atexit.register
+def _let_go() -> None:
+    """Drops the trees of what is kept for later: libigl's binding complains of each that is left at the end."""
+    for distance in list(_trees):
+        distance._tree = None
 
 
 class MeshDistance:
@@ -29,8 +40,9 @@ class MeshDistance:
             raise BadValue("mesh: some vertices are not finite numbers, repair the file")
         if self._faces.min() < 0 or self._faces.max() >= len(self._vertices):
             raise BadValue("mesh: a face names a vertex that is not there, repair the file")
-        self._tree = igl.AABB()
+        self._tree: Any = igl.AABB()
         self._tree.init(self._vertices, self._faces)
+        _trees.add(self)
 
     def nearest(self, points: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
         """Distance float32 (N,), the closest points float32 (N, 3) and the faces int64 (N,) that they lie on."""

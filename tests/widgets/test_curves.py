@@ -291,6 +291,12 @@ def test_lone_lows_do_not_tear_a_logarithmic_line() -> None:
     assert ys.tolist() == [5, 6, 7, 8, -1, -2, -3, -4, 9]
 
 
+def test_zoomed_in_until_both_ends_are_one_number_it_still_draws(view: CurvesView) -> None:
+    view.canvas.box.viewRange = lambda: [[3e15, 3e15], [0.5, 0.5]]  # type: ignore[method-assign]  # where a wheel ends
+    assert view.canvas.pixels_per_value > 1e12
+    view.redraw()
+
+
 def test_runs_are_overlaid_and_read_out_together(view: CurvesView, qtbot: Any) -> None:
     view.set_series("old", "elbo", TERMS["blue"])
     view.append("old", "elbo", STEPS[:1000], ELBO[:1000] - 50)

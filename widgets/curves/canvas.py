@@ -5,6 +5,7 @@ Everything outside speaks in real steps and values; only here they become logari
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,11 @@ _SPARSE = 40
 """Up to so many points each is marked by a dot, so that a lone one can be seen at all."""
 _STRIP = 14
 """Height of the strip at the bottom that holds the snapshot ticks, and reach of a click there, in pixels."""
+
+
+def _extent(lo: float, hi: float) -> float:
+    """``hi - lo``, but never 0: far out on an axis a wheel can zoom in until both ends are the same number."""
+    return max(hi - lo, math.ulp(max(abs(lo), abs(hi), 1e-300)))
 
 
 class Curve(pg.PlotCurveItem):
@@ -75,7 +81,7 @@ class _Markers(pg.GraphicsObject):
         """Pixels from the left of the ticks that are in view, one for each pixel at most."""
         x0, x1 = self._box.viewRange()[0]
         inside = self.places[(self.places >= x0) & (self.places <= x1)]
-        return np.asarray(np.unique(np.round((inside - x0) / (x1 - x0) * self._box.width())), np.float64)
+        return np.asarray(np.unique(np.round((inside - x0) / _extent(x0, x1) * self._box.width())), np.float64)
 
     def paint(self, p: QPainter, opt: Any, widget: QWidget | None = None) -> None:
         p.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -218,7 +224,7 @@ class Canvas(pg.GraphicsView):
             return None
         real = self._steps[self._steps > 0] if self.log_x else self._steps
         x0, x1 = self.box.viewRange()[0]
-        pixels = (self.to_x(real.astype(np.float64)) - x0) / (x1 - x0) * self.box.width()
+        pixels = (self.to_x(real.astype(np.float64)) - x0) / _extent(x0, x1) * self.box.width()
         if not len(pixels):
             return None
         nearest = int(np.abs(pixels - pos.x()).argmin())
@@ -263,7 +269,7 @@ class Canvas(pg.GraphicsView):
     @property
     def pixels_per_value(self) -> float:
         y0, y1 = self.box.viewRange()[1]
-        return float(self.box.height() / (y1 - y0))
+        return float(self.box.height() / _extent(y0, y1))
 
     @property
     def columns(self) -> int:
