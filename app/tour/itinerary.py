@@ -108,6 +108,8 @@ class Tour:
             self.hand.rest(self.seconds / 16)
             self.stop(f"{study.key}-{dock.slot}", f"{study.title}: {dock.spec.title}. {dock.spec.text}")
         self.watch.at(study.title)
+        if not study.trains:  # its docks that would stay empty are closed
+            return
         for title in ("Data", "Log", "Curves"):
             if not self.hand.tab(title):
                 self.watch.complain(f"there is no tab {title}")
@@ -120,10 +122,9 @@ class Tour:
             self.hand.tab(title)
             self.hand.rest(0.3)
             self.stop(f"{study.key}-curves-{title}", f"{study.title}: the curves of {title}.")
-        if study.trains:
-            self.hand.click(self.window.toolbar.train)
-            if not self.hand.wait(lambda: not self.bench.training, 10.0):
-                self.watch.complain("training did not pause")
+        self.hand.click(self.window.toolbar.train)
+        if not self.hand.wait(lambda: not self.bench.training, 10.0):
+            self.watch.complain("training did not pause")
 
     def palette_stop(self) -> None:
         """The palette with a few letters typed, then a probe chosen with Enter."""
