@@ -12,17 +12,18 @@ from engine.geometry import sdf
 from engine.geometry.sampling import uniform
 from engine.geometry.shapes import shape
 from engine.params import BadValue
+from engine.shape_tree import KINDS, MAX_DEPTH, MAX_NODES
 
 RANDOM = np.random.default_rng(3)
 POINTS = RANDOM.uniform(-1.2, 1.2, (4000, 3)).astype(np.float32)
 NODES = {
-    **{kind: sdf.make(kind) for kind, entry in sdf.KINDS.items() if entry.group == "solid"},
+    **{kind: sdf.make(kind) for kind, entry in KINDS.items() if entry.group == "solid"},
     "many balls": sdf.make(
         "metaballs", centres=RANDOM.uniform(-0.6, 0.6, (7, 3)).tolist(), radii=RANDOM.uniform(0.1, 0.4, 7).tolist()
     ),
     **{
         kind: sdf.make(kind, sdf.make("box"), sdf.make("move", sdf.make("sphere"), by=[0.4, 0.2, 0.1]))
-        for kind, entry in sdf.KINDS.items()
+        for kind, entry in KINDS.items()
         if entry.group == "combine"
     },
     "changed": sdf.make(
@@ -178,8 +179,8 @@ def _chain(depth: int) -> dict[str, object]:
         ('{"kind": "union", "children": {}}', "children"),
         ('{"kind": "move", "children": [{"kind": "sphere"}, {"kind": "sphere"}]}', "move"),
         ('{"kind": "sphere", "children": [{"kind": "sphere"}]}', "sphere"),
-        (json.dumps(_chain(sdf.MAX_DEPTH + 1)), "deeper"),
-        (json.dumps({"kind": "union", "children": [{"kind": "sphere"}] * sdf.MAX_NODES}), "nodes"),
+        (json.dumps(_chain(MAX_DEPTH + 1)), "deeper"),
+        (json.dumps({"kind": "union", "children": [{"kind": "sphere"}] * MAX_NODES}), "nodes"),
     ],
 )
 def test_nonsense_gets_one_line_that_names_it(text: str, names: str) -> None:
@@ -190,7 +191,7 @@ def test_nonsense_gets_one_line_that_names_it(text: str, names: str) -> None:
 
 
 def test_the_largest_tree_allowed_is_read() -> None:
-    assert sdf.Node.from_plain(_chain(sdf.MAX_DEPTH)).depth() == sdf.MAX_DEPTH
+    assert sdf.Node.from_plain(_chain(MAX_DEPTH)).depth() == MAX_DEPTH
 
 
 def test_a_shape_made_of_distances_agrees_with_its_mesh() -> None:
