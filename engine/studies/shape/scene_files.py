@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from engine.formats.scene import SceneFileError, glimpse, named_apart, read, up_of
+from engine.formats.scene.write import world
 from engine.probes import Choice, Paths, probe
 from engine.scene import FILE_KINDS, Mesh, Points, Scene, Thing
 from engine.study import Study
@@ -27,6 +28,8 @@ COARSE = 150_000
 CAPACITY = 4096
 """Points of a leaf of the tree."""
 SLICE = 1 << 19
+FAR = 50.0
+"""Files whose distances are so many times the widest of them are nothing but dots when seen together."""
 HOW = "An example. Drop PLY, OBJ, STL, OFF, GLB, PCD, XYZ, CSV, LAS, LAZ, NPY or NPZ files here, or press Ctrl+Shift+O."
 
 Stamp = tuple[int, int]
@@ -39,6 +42,7 @@ class _Read:
     stamp: Stamp
     things: tuple[Thing, ...] = ()
     notice: str = ""
+    box: np.ndarray | None = None
 
 
 class SceneFiles(Study):
@@ -90,7 +94,8 @@ class SceneFiles(Study):
         yield _scene(
             [thing for kept in read_now for thing in kept.things],
             up,
-            notices=tuple(kept.notice for kept in read_now if kept.notice),
+            notices=tuple(kept.notice for kept in read_now if kept.notice)
+            + _far_apart([kept.box for kept in read_now]),
         )
 
 
@@ -120,7 +125,7 @@ def _reading(path: str) -> Iterator[float | tuple[Thing, ...] | _Read]:
         if _large(thing):
             thing = yield from _scaled(_sorted(thing), 0.6 + 0.4 * n / len(things), 0.6 + 0.4 * (n + 1) / len(things))
         done.append(thing)
-    yield _Read((0, 0), tuple(done))
+    yield _Read((0, 0), tuple(done), box=_box(tuple(done)))
 
 
 def _scaled(steps: Generator[float, None, Any], lo: float, hi: float) -> Generator[float, None, Any]:
@@ -171,6 +176,34 @@ def _sorted(thing: Thing) -> Generator[float, None, Points]:
         moved[name] = out
     scalars = {name: moved.pop(f"scalar {name}") for name in thing.scalars}
     return replace(thing, **moved, scalars=scalars, tree=tree, index=order)
+
+
+def _far_apart(boxes: list[np.ndarray | None]) -> tuple[str, ...]:
+    """A line where what the files hold stands so far apart that seen together nothing of it would be seen."""
+    there = [box for box in boxes if box is not None]
+    if len(there) < 2:
+        return ()
+    widest = max(float(np.ptp(box, axis=0).max()) for box in there)
+    whole = float(np.ptp(np.concatenate(there), axis=0).max())
+    if whole < FAR * widest:
+        return ()
+    return (
+        f"The files stand {whole:.3g} apart in their own coordinates and are {widest:.3g} wide at most: mark one in "
+        "the outline and press F to see it.",
+    )
+
+
+def _box(things: tuple[Thing, ...]) -> np.ndarray | None:
+    """The lowest and highest corner float64 (2, 3) of what stands in a file; None where nothing does."""
+    corners = []
+    for thing in things:
+        places: Any = thing.xyz if isinstance(thing, Points) else thing.vertices if isinstance(thing, Mesh) else ()
+        if len(places):
+            corners.append(world(thing, np.stack([places.min(0), places.max(0)])))
+    if not corners:
+        return None
+    all_of_them = np.concatenate(corners)
+    return np.stack([all_of_them.min(0), all_of_them.max(0)])
 
 
 def _scene(

@@ -59,6 +59,17 @@ def test_a_bad_file_is_a_line_and_the_others_stand(session: Session, tmp_path: P
     assert scene.readings == {"vertices": 16.0, "triangles": 24.0}
 
 
+def test_files_that_stand_far_apart_are_told_of(session: Session, tmp_path: Path) -> None:
+    near, far = tmp_path / "near.xyz", tmp_path / "far.xyz"
+    near.write_text("0 0 0\n2 0 0\n0 1 0\n", "utf-8")
+    far.write_text("500000 0 0\n500002 0 0\n500000 1 0\n", "utf-8")
+    assert last(session, near).notices == ()
+    assert last(session, near, near).notices == ()
+    (line,) = last(session, near, far).notices
+    assert "5e+05 apart" in line
+    assert "2 wide" in line
+
+
 def test_files_are_read_again_only_when_they_change(session: Session, tmp_path: Path) -> None:
     path = tmp_path / "a.xyz"
     path.write_bytes(table())
