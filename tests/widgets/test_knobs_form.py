@@ -36,6 +36,13 @@ class Params:
     decay: float = knob(0.0, "pull towards zero", lo=0.0, live=True)
 
 
+@dataclass
+class Others:
+    """The knobs of another study."""
+
+    depth: int = knob(2, "how many layers", lo=1, hi=8)
+
+
 KNOBS = knobs_of(Params)
 DEFAULTS = {k.name: k.default for k in KNOBS}
 
@@ -214,6 +221,20 @@ def test_disabled_with_the_reason(qtbot: QtBot) -> None:
     form.set_enabled_reason("Only while denoising.", "beta")
     assert form.knob_widget("beta").toolTip() == "Only while denoising."
     assert form.knob_widget("latent").isEnabled()
+
+
+def test_what_waits_while_another_study_comes_settles_for_the_old_one(qtbot: QtBot) -> None:
+    form = KnobForm()
+    qtbot.addWidget(form)
+    form.set_knobs(KNOBS, DEFAULTS)
+    form.show()
+    watch = Watch(form)
+    slider = form.knob_widget("latent").findChild(ValueSlider) or form.knob_widget("latent")
+    QTest.keyClick(slider, Qt.Key.Key_Right)
+    assert watch.settled == []  # a key may be pressed again: it waits a moment
+    form.set_knobs(knobs_of(Others), {})
+    assert watch.settled == [("latent", 9)]
+    assert form.pending() == {}
 
 
 def test_an_empty_form_says_what_would_be_here(qtbot: QtBot) -> None:

@@ -202,6 +202,7 @@ class KnobForm(QWidget):
         """
         symbols = dict(symbols or {})
         if knobs != self._knobs or symbols != self._symbols or not self._body.layout():
+            self.flush()  # while the form is still that of the old knobs: what waits belongs to them
             self._knobs, self._symbols = knobs, symbols
             self._build()
         self._built = {k.name: values.get(k.name, k.default) for k in knobs}
@@ -270,7 +271,6 @@ class KnobForm(QWidget):
     # ---- making -------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.flush()
         old, self._body = self._body, QWidget()
         self._widgets, self._marks = {}, {}
         grid = QGridLayout(self._body)
