@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
@@ -12,8 +11,7 @@ from typing import Any
 
 import torch
 
-_MALLOC = {-1: 2**30, -3: 2**25}
-"""glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (its largest), by their numbers in malloc.h."""
+from engine.memory import trim
 
 
 def pick_device(wish: str) -> torch.device:
@@ -77,23 +75,6 @@ def versions() -> dict[str, str]:
     return {"mutoscope": _own_version(), "torch": str(torch.__version__), "python": sys.version.split()[0]}
 
 
-@lru_cache(maxsize=1)
-def _glibc() -> ctypes.CDLL | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    library = ctypes.CDLL(None)
-    return library if hasattr(library, "mallopt") and hasattr(library, "malloc_trim") else None
-
-
-def keep_memory() -> None:
-    """Lets the process keep the memory that a training step frees, for the next one. By itself glibc returns it to the
-    system and fetches it again at each step: 55,000 page faults a second, a fifth of a training's speed."""
-    glibc = _glibc()
-    if glibc is not None:
-        for option, value in _MALLOC.items():
-            glibc.mallopt(option, value)
-
-
 def collect() -> None:
     """Collects cyclic garbage, unless somebody has turned that off: a window does, since its widgets must not be
     destroyed on the engine's thread, and collects on its own (``app/garbage.py``). A study itself needs none of it."""
@@ -104,9 +85,7 @@ def collect() -> None:
 def give_back() -> None:
     """Returns to the system what a closed study leaves behind."""
     collect()
-    glibc = _glibc()
-    if glibc is not None:
-        glibc.malloc_trim(0)
+    trim()
 
 
 @lru_cache(maxsize=4)

@@ -23,7 +23,8 @@ from engine import data
 from engine.data import ImageSource
 from engine.data.source import cache_folder
 from engine.formats.runs import write_atomic
-from engine.machine import cores, keep_memory
+from engine.machine import cores
+from engine.memory import keep_memory
 
 RECIPE = 1
 """Rises with every change to the network or its training: a kept classifier of an older recipe is not used."""

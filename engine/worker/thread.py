@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import messages as m
 from engine.mailbox import Inbox, Outbox
+from engine.memory import keep_memory, one_arena
 from engine.worker.desk import Desk
 from engine.worker.fetching import Fetch
 from engine.worker.measurements import Measurements
@@ -49,6 +50,7 @@ class Engine(threading.Thread):
         warm: bool = False,
     ) -> None:
         super().__init__(name="engine", daemon=True)
+        one_arena()
         self.inbox = Inbox()
         self.outbox = Outbox(wake, freed=self.inbox.nudge)
         self._threads = threads
@@ -85,7 +87,7 @@ class Engine(threading.Thread):
         import torch
 
         from engine import registry
-        from engine.machine import cores, keep_memory
+        from engine.machine import cores
 
         # All cores but one, which is the window's. With a thread on every core, each of torch's many short parallel
         # sections waits, spinning, for whichever thread something else has displaced: on two cores a VAE on 28 x 28
