@@ -100,6 +100,7 @@ def make_commands(window: MainWindow) -> Commands:
         Command("train", "Train", "Train", toggle, "Space", "play", "Trains until you pause.", why_not=cannot_train),
         Command("step", "Step", "Train", lambda: bench.train(1), ".", "skip-forward", "Takes one training step.",
                 why_not=cannot_train),
+        # the ignored one: a lambda with a default, which keeps this turn's value, is not inferred
         *(Command(f"steps-{n}", f"{n:,} step{'s' if n > 1 else ''}", "Train", lambda n=n: bench.train(n),  # type: ignore[misc]
                   why_not=cannot_train) for n in STEPS),
         Command("slow", "Slow", "Train", slow, "", "timer", f"Slow motion: {SLOW:g} steps a second.", True,
@@ -178,11 +179,13 @@ def show_palette(window: MainWindow) -> None:
         if c.id != "palette"
     ]
     entries += [
+        # the ignored one: a lambda with a default, which keeps this turn's value, is not inferred
         Entry(study.title, "study", lambda key=key: window.choose_study(key))  # type: ignore[misc]
         for key, study in window.bench.studies.items()
         if not study.error
     ]
     entries += [
+        # the ignored one: a lambda with a default, which keeps this turn's value, is not inferred
         Entry(f"Probe: {dock.spec.title}", str(i + 1), lambda i=i: window.stage.raise_probe(i))  # type: ignore[misc]
         for i, dock in enumerate(window.stage.docks.values())
     ]

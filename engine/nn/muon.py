@@ -46,7 +46,7 @@ class Muon(Optimizer):
         super().__init__([g for g in groups if g["params"]], {"lr": lr, "steps": 0})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # it gives no loss
         """One step along the gradients; parameters without one stay."""
         assert closure is None  # no study needs its loss twice
         for group in self.param_groups:
