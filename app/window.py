@@ -108,6 +108,7 @@ class MainWindow(DockWindow):
         bench.opened.connect(self._on_opened)
         bench.failed.connect(self._on_failure)
         bench.metrics.connect(self._on_metrics)
+        bench.marked.connect(lambda report: self.curves.add_marks(report.marks))
         bench.hints_changed.connect(self.controls.set_hints)
         bench.status.connect(self._on_status)
         bench.preview.connect(self._on_preview)

@@ -35,6 +35,7 @@ class Workbench(QObject):
     progressed = Signal(object)  # messages.Progress
     failed = Signal(object)  # messages.Failure
     metrics = Signal(object)  # messages.Metrics
+    marked = Signal(object)  # messages.Marks
     hints_changed = Signal(object)  # Mapping[str, Hint]
     status = Signal(object)  # messages.Status
     preview = Signal(object)  # messages.DataPreview
@@ -88,6 +89,7 @@ class Workbench(QObject):
             (m.Failure, self._on_failure), (m.Metrics, self._on_metrics), (m.Hints, self._on_hints),
             (m.Status, self._on_status), (m.DataPreview, self._on_preview), (m.Saved, self._on_saved),
             (m.Runs, self.runs_listed.emit), (m.Notice, self._on_notice), (m.Progress, self._on_progress),
+            (m.Marks, self._on_marks),
         ):  # fmt: skip
             bridge.on(kind, handler)  # type: ignore[arg-type]  # each handler takes its own kind
 
@@ -382,6 +384,10 @@ class Workbench(QObject):
     def _on_metrics(self, report: m.Metrics) -> None:
         if report.epoch == self.epoch:
             self.metrics.emit(report)
+
+    def _on_marks(self, report: m.Marks) -> None:
+        if report.epoch == self.epoch:
+            self.marked.emit(report)
 
     def _on_hints(self, report: m.Hints) -> None:
         if report.epoch == self.epoch:

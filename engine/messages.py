@@ -163,6 +163,14 @@ class Catalogue(Report):
 
 
 @dataclass(frozen=True)
+class Mark:
+    """Something that happened while training, at a step, in a few words."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Opened(Report):
     """A study is built and can be asked. ``metrics`` are the curves so far: name -> (steps, values) arrays."""
 
@@ -183,6 +191,8 @@ class Opened(Report):
     """SVG pictures of the knobs' symbols by knob name."""
     folder: str = ""
     """The folder of images that it learns from, where ``data`` is one of the user's."""
+    marks: tuple[Mark, ...] = ()
+    """What happened in the run so far."""
 
 
 @dataclass(frozen=True)
@@ -233,6 +243,14 @@ class Metrics(Report):
 
     epoch: int
     points: Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Marks(Report):
+    """What has happened while training since the last report, for the curves."""
+
+    epoch: int
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine import data
 from engine.data.images import ImageSource, Part
+from engine.formats import marks
 from engine.formats.equations import svg
 from engine.formats.runs import Points, Run
 from engine.machine import device_name, pick_device
@@ -134,6 +135,7 @@ def _from_run(registry: Registry, order: Open, shelf: _Shelf) -> Session:
         except ValueError as e:
             raise OpenError(f"{path}: {e}") from None
     session.metrics_so_far = _until(run.metrics(), session.step)
+    session.marks = marks.until(marks.read(path), session.step)
     _remember(session)
     if order.keep:
         run.sweep()
@@ -168,6 +170,7 @@ def branch(session: Session) -> None:
     old.close()
     session.run = None
     session.metrics_so_far = metrics
+    session.marks = marks.until(marks.read(old.folder), session.step)
     session.start_run(old.folder.parent / name)
     assert session.run is not None
     session.run.log(f"branched from {old.folder} at step {session.step}")
@@ -193,6 +196,7 @@ def opened(session: Session, epoch: int) -> Opened:
         equation=(svg(declaration.left), *(svg(term.latex) for term in declaration.objective)),
         symbols={k.name: svg(k.symbol) for k in declaration.knobs if k.symbol},
         folder=session.folder,
+        marks=marks.until(marks.read(run.folder), session.step) if run is not None else session.marks,
     )
 
 

@@ -47,6 +47,31 @@ class ImageGrid(Payload):
     caption: str = ""
 
 
+@dataclass(frozen=True)
+class Strips(ImageGrid):
+    """Pictures in rows, a row for a direction in a space of codes: ``vectors`` (R, d) of length 1, row for row, in
+    the space named ``space``. ``control`` names the control that keeps directions (``engine.steering.Directions``)."""
+
+    vectors: Any = None
+    space: str = "z"
+    control: str = "directions"
+
+
+@dataclass(frozen=True)
+class SeedPlane(Payload):
+    """What a square of codes between four corners looks like: ``image`` (H, W, C) float32 in 0..1 at ``spot`` (u, v) in
+    the unit square, u right and v down; ``tiles`` (R, K, h, w, C) at the centres of an even grid over it, row 0 at the
+    top; ``names`` of the corners: top left, top right, bottom left, bottom right. ``control`` names the
+    control that holds the spot. An array that is the same object as before need not be drawn again."""
+
+    image: Floats
+    tiles: Floats
+    spot: tuple[float, float]
+    names: tuple[str, str, str, str] = ("", "", "", "")
+    control: str = "spot"
+    caption: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Moment(Payload):
     """Base of what a timeline is made of: moment ``index`` of ``total``, in words, with the numbers read off there.

@@ -163,12 +163,14 @@ class Toggle(Control):
 
 @dataclass(frozen=True)
 class Item(Control):
-    """One image: ``held_out:12``, ``train:3`` or ``file:/path/to.png``, picked from thumbnails or dropped in.
+    """One image: ``held_out:12``, ``train:3`` or ``file:/path/to.png``, picked from thumbnails or dropped in; where
+    codes are what is picked (``codes``), also ``seed:5``, the picture of the code that is drawn with that seed.
 
     Value: that string. Whether the index or file exists is found out by the engine, which answers with a clear line.
     """
 
     default: str = "held_out:0"
+    codes: bool = False
 
     def initial(self, knobs: Knobs) -> str:
         return self.default
@@ -178,13 +180,15 @@ class Item(Control):
         where, _, rest = text.partition(":")
         if where == "file" and rest:
             return text
-        if where in ("train", "held_out") and rest.isdecimal():
+        places = ("held_out", "train", *(("seed",) if self.codes else ()))
+        if where in places and rest.isdecimal():
             return text
-        raise BadValue(f"{name}: {text!r} is not held_out:NUMBER, train:NUMBER or file:PATH")
+        known = ", ".join(f"{place}:NUMBER" for place in places)
+        raise BadValue(f"{name}: {text!r} is not {known} or file:PATH")
 
     def parse(self, name: str, text: str, knobs: Knobs) -> str:
         text = text.strip()
-        known = text.partition(":")[0] in ("train", "held_out", "file")
+        known = text.partition(":")[0] in ("train", "held_out", "file", *(("seed",) if self.codes else ()))
         return self.check(name, text if known else f"file:{text}", knobs)
 
 

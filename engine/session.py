@@ -19,9 +19,12 @@ import torch
 
 from engine.data.images import ImageSource
 from engine.data.tensors import ImageTensors
+from engine.formats.marks import append as append_marks
+from engine.formats.marks import until
 from engine.formats.runs import Points, Run, RunError, rows_of
 from engine.isolation import looking
 from engine.machine import collect, device_name, peak_memory, versions
+from engine.messages import Mark
 from engine.params import BadValue, knobs_of, with_values
 from engine.payloads import Payload
 from engine.probes import Hint, ProbeSpec, probes_of
@@ -70,6 +73,8 @@ class Session:
     """What was wrong with the run that this was opened from, a line each."""
     metrics_so_far: Points = field(default_factory=dict)
     """The curves of a run that is only read."""
+    marks: tuple[Mark, ...] = ()
+    """What happened while these weights were trained."""
     spoilt: bool = False
     """A metric or weight was not finite: these weights are neither saved nor trained further."""
     saved_step: int = -1
@@ -81,6 +86,7 @@ class Session:
     trained: bool = False
     """Whether a step was taken since this was opened or a snapshot was loaded."""
     _pending: list[tuple[int, dict[str, torch.Tensor]]] = field(default_factory=list)
+    _unread: tuple[Mark, ...] = ()
 
     def __post_init__(self) -> None:
         self.specs: dict[str, ProbeSpec] = {spec.name: spec for spec in probes_of(type(self.study))}
@@ -124,6 +130,7 @@ class Session:
         self.weights_version += 1
         self.trained = True
         self._pending.append((self.step, metrics))
+        self._unread += tuple(Mark(self.step, text) for text in study.happened())
         self.seconds += time.perf_counter() - begun
 
     def read_metrics(self) -> Points:
@@ -153,6 +160,14 @@ class Session:
             step, name = min(bad)
             raise Diverged(f"{name} is not a finite number at step {step}", points)
         return points
+
+    def read_marks(self) -> tuple[Mark, ...]:
+        """What happened since the last call; it belongs to the run from now on. OSError where the disk refuses."""
+        new, self._unread = self._unread, ()
+        self.marks += new
+        if new and self.run is not None:
+            append_marks(self.run.folder, new)
+        return new
 
     def set_knob(self, name: str, value: Any) -> Any:
         """Sets a live knob; BadValue if it is unknown, out of range or not live."""
@@ -308,6 +323,7 @@ class Session:
             if k.live:
                 self.study.knob_changed(k.name)  # an optimiser's state brings the learning rate of its own time
         self._pending.clear()
+        self._unread, self.marks = (), until(self.marks, int(state.get("step", 0)))
         self.latest, self.held_out = {}, {}
         self.spoilt = self.trained = False
         self.weights_version += 1
@@ -357,6 +373,8 @@ class Session:
         self.saved_step = -1
         self.run.log(f"started: study {self.key}, data {self.data_key or '-'}, seed {self.seed}, step {self.step}")
         self.log_points(self.metrics_so_far)
+        if self.marks:
+            append_marks(folder, self.marks)
         self.save()
 
     def save(self) -> int:

@@ -98,6 +98,7 @@ class Study:
     device: torch.device
     dragging: bool = False
     """Whether the ask being answered comes from a moving hand: fewer steps, lower resolution will do."""
+    _happened: tuple[str, ...] = ()
 
     def build(self, device: torch.device) -> None:
         """Makes the modules and optimisers as attributes; they are found, saved and loaded by name."""
@@ -106,6 +107,15 @@ class Study:
     def train_step(self, batch: Any) -> dict[str, torch.Tensor]:
         """One step; the metrics as detached tensors, scalar or (N,): the engine decides when to read them."""
         raise NotImplementedError
+
+    def mark(self, text: str) -> None:
+        """Within a step: something worth a mark on the curves happened, in a few words on one line."""
+        self._happened = (*self._happened, " ".join(text.split()))
+
+    def happened(self) -> tuple[str, ...]:
+        """What was marked since the last call."""
+        texts, self._happened = self._happened, ()
+        return texts
 
     def knob_changed(self, name: str) -> None:
         """A live knob was set in ``p``; for studies that keep a copy of it (an optimiser's learning rate)."""

@@ -12,7 +12,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
-from engine.messages import Opened
+from engine.messages import Mark, Opened
 from engine.study import Declaration
 from widgets.controls.fields import CalmComboBox
 from widgets.theme import LABELS, TERMS
@@ -80,6 +80,7 @@ class CurvesPanel(QWidget):
             for view in self._views():
                 view.remove_run(old)
         self.add(opened.metrics)
+        self.add_marks(opened.marks)
         self.set_snapshots(opened.snapshots)
 
     def set_cursor(self, step: int) -> None:
@@ -100,6 +101,11 @@ class CurvesPanel(QWidget):
                 for i in range(values.shape[1]):
                     self._declare(view, run, f"{i + 1}", LABELS[i % len(LABELS)])
                     view.append(run, f"{i + 1}", steps, values[:, i])
+
+    def add_marks(self, marks: tuple[Mark, ...]) -> None:
+        """What happened in the run on top, drawn across all plots."""
+        for view in self._views():
+            view.add_events([(mark.step, mark.text) for mark in marks])
 
     def set_snapshots(self, steps: tuple[int, ...]) -> None:
         if self.main is not None:

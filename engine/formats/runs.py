@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as pack_tensors
 
+from engine.formats import marks
 from engine.messages import RunInfo
 
 FORMAT = 1
@@ -284,13 +285,16 @@ class Run:
                 os.replace(path, path.with_name(f"{path.name}.damaged"))
 
     def truncate_metrics(self, step: int) -> None:
-        """Forgets the rows after ``step``: training goes on from there."""
+        """Forgets the rows and marks after ``step``: training goes on from there."""
         self.close()
         path = self.folder / "metrics.csv"
         columns, rows = _read_csv(path)
         kept = [row for row in rows if float(row[0]) <= step]
         if columns and len(kept) < len(rows):
             write_atomic(path, "".join(",".join(line) + "\n" for line in [columns, *kept]).encode())
+        found = marks.read(self.folder)
+        if any(mark.step > step for mark in found):
+            write_atomic(self.folder / marks.NAME, marks.text_of(marks.until(found, step)).encode())
 
     def metrics(self) -> Points:
         """The curves, steps ascending; columns ``name/0``, ``name/1`` ... become one metric that is a vector."""

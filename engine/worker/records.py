@@ -56,6 +56,18 @@ class Records:
             self._desk.fail(e, "train", f"Training stopped at step {session.step}")
         else:
             self.publish(points)
+        self._desk.guard(self._read_marks, "save", "The marks were not written", once="marks")
+
+    def _read_marks(self) -> None:
+        session = self._desk.need_session()
+        before = len(session.marks)
+        try:
+            session.read_marks()
+        finally:  # they are shown, whatever the disk says
+            if new := session.marks[before:]:
+                self._desk.put(m.Marks(self._desk.epoch, new))
+                for mark in new:
+                    self._desk.put(m.Notice(f"step {mark.step:,}: {mark.text}"))
 
     def publish(self, points: Points) -> None:
         """Sends points of the curves and writes them into the run."""

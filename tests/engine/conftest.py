@@ -77,6 +77,9 @@ class Toy(Study):
         metrics = {"loss": loss.detach(), "each": self.net[3].bias.detach().repeat(3)}
         if self.plan.get("nan"):
             metrics["loss"] = metrics["loss"] * float("nan")
+        self.steps_marked = getattr(self, "steps_marked", 0) + 1
+        if self.plan.get("mark") and self.steps_marked % self.plan["mark"] == 0:
+            self.mark(f"mark,   {self.steps_marked}")
         if self.plan.get("metrics"):
             metrics.update(self.plan["metrics"])
         return metrics

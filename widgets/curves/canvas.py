@@ -27,6 +27,9 @@ _SPARSE = 40
 _STRIP = 14
 """Height of the strip at the bottom that holds the snapshot ticks, and reach of a click there, in pixels."""
 
+_EVENT_REACH, _EVENT_ROOM = 4, 12
+"""How near the mouse must be to an event's line, and how far apart lines are on average at least, in pixels."""
+
 
 def _extent(lo: float, hi: float) -> float:
     """``hi - lo``, but never 0: far out on an axis a wheel can zoom in until both ends are the same number."""
@@ -92,6 +95,41 @@ class _Markers(pg.GraphicsObject):
             p.drawPolygon(QPolygonF([QPointF(at - 4, foot), QPointF(at + 4, foot), QPointF(at, foot - 8)]))
 
 
+class _Events(pg.GraphicsObject):
+    """Dashed lines across the view, one for each thing that happened, with a small head at the top."""
+
+    def __init__(self, box: pg.ViewBox) -> None:
+        super().__init__(box)
+        self._box = box
+        self.places = np.empty(0)
+        """Ascending, in view coordinates."""
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(self._box.rect())
+
+    def shown(self) -> Floats:
+        """Pixels from the left of the events in view."""
+        x0, x1 = self._box.viewRange()[0]
+        pixels = (self.places - x0) / _extent(x0, x1) * self._box.width()
+        return np.asarray(pixels[(pixels >= 0) & (pixels <= self._box.width())], np.float64)
+
+    def paint(self, p: QPainter, opt: Any, widget: QWidget | None = None) -> None:
+        p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colour = pg.mkColor(theme.colours.warn)
+        rect = self._box.rect()
+        pixels = np.unique(np.round(self.shown()))
+        if len(pixels) * _EVENT_ROOM <= rect.width():  # of very many only the heads
+            pen = pg.mkPen(colour, width=1, dash=[2, 4])
+            p.setPen(pen)
+            for at in pixels:
+                p.drawLine(QPointF(at, rect.top() + 6), QPointF(at, rect.bottom()))
+        p.setPen(Qt.PenStyle.NoPen)
+        p.setBrush(colour)
+        for at in pixels:
+            head = [QPointF(at, rect.top()), QPointF(at + 4, rect.top() + 4), QPointF(at, rect.top() + 8)]
+            p.drawPolygon(QPolygonF([*head, QPointF(at - 4, rect.top() + 4)]))
+
+
 class _Box(pg.ViewBox):
     """The view box; clicks are handed to the canvas instead of opening pyqtgraph's menu."""
 
@@ -154,6 +192,9 @@ class Canvas(pg.GraphicsView):
         self._empty.setProperty("role", "quiet")
         self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._markers = _Markers(self.box)
+        self._events = _Events(self.box)
+        self.events: tuple[tuple[int, str], ...] = ()
+        """Step and words of what happened, steps ascending."""
         self._line = pg.InfiniteLine(
             angle=90, label="", labelOpts={"position": 0.96, "movable": False, "anchors": [(0, 0.5), (1, 0.5)]}
         )
@@ -218,6 +259,18 @@ class Canvas(pg.GraphicsView):
         self._steps = np.unique(np.asarray(steps, np.int64)) if len(steps) else np.empty(0, np.int64)
         self._place_markers()
 
+    def set_events(self, events: Sequence[tuple[int, str]]) -> None:
+        self.events = tuple(sorted(events, key=lambda event: event[0]))
+        self._place_markers()
+
+    def event_at(self, pos: QPointF) -> tuple[int, str] | None:
+        """The event whose line is within 4 px of ``pos`` (in the box), the latest of several; None if there is none."""
+        x0, x1 = self.box.viewRange()[0]
+        steps = np.array([step for step, _ in self.events], np.float64)
+        pixels = (self.to_x(steps) - x0) / _extent(x0, x1) * self.box.width()
+        near = np.flatnonzero(np.abs(pixels - pos.x()) <= _EVENT_REACH)
+        return self.events[int(near[-1])] if len(near) else None
+
     def marker_at(self, pos: QPointF) -> int | None:
         """The step of the snapshot whose tick is within 8 px of ``pos`` (in the box); None if there is none."""
         if not len(self._steps) or pos.y() < self.box.height() - _STRIP:
@@ -239,6 +292,7 @@ class Canvas(pg.GraphicsView):
         self._line.label.setColor(c.text)
         self._line.label.fill = pg.mkBrush(c.raised)
         self._markers.update()
+        self._events.update()
 
     # ---- where it looks
 
@@ -277,6 +331,7 @@ class Canvas(pg.GraphicsView):
 
     def _ranged(self, *_: object) -> None:
         self._markers.update()
+        self._events.update()
         self.range_changed.emit()
 
     def _by_hand(self, *_: object) -> None:
@@ -286,6 +341,9 @@ class Canvas(pg.GraphicsView):
         real = self._steps[self._steps > 0] if self.log_x else self._steps
         self._markers.places = self.to_x(real.astype(np.float64))
         self._markers.update()
+        places = self.to_x(np.array([step for step, _ in self.events], np.float64))
+        self._events.places = places[np.isfinite(places)]
+        self._events.update()
 
     # ---- the hand
 
@@ -302,6 +360,8 @@ class Canvas(pg.GraphicsView):
         self.viewport().setCursor(Qt.CursorShape.ArrowCursor if marker is None else Qt.CursorShape.PointingHandCursor)
         if marker is not None:
             QToolTip.showText(ev.globalPosition().toPoint(), f"Snapshot at step {marker:,}: click to go there.", self)
+        elif (event := self.event_at(pos)) is not None:
+            QToolTip.showText(ev.globalPosition().toPoint(), f"Step {event[0]:,}: {event[1]}", self)
         x = self.box.mapToView(pos).x()
         self.hovered.emit(10.0**x if self.log_x else x)
 

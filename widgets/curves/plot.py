@@ -125,6 +125,8 @@ class CurvesView(QWidget):
         data = self._book.series(run, name).data
         if len(steps) and len(data) and steps[0] <= data.x[-1]:
             data.drop_after(float(np.nextafter(steps[0], -math.inf)))
+            if run == self._book.current:
+                self.canvas.set_events([event for event in self.canvas.events if event[0] < steps[0]])
         data.append(steps, values)
         self._schedule(_DATA_MS)
 
@@ -142,6 +144,7 @@ class CurvesView(QWidget):
         self._book = Book()
         self._pinned = self._hover = None
         self.set_markers(())
+        self.canvas.set_events(())
         self.set_following(True)
         self._schedule()
 
@@ -152,6 +155,8 @@ class CurvesView(QWidget):
 
     def set_current(self, run: str) -> None:
         """Which run is drawn in full and read out on the metrics' chips; the others are thin and faint."""
+        if run != self._book.current:
+            self.canvas.set_events(())
         self._book.set_current(run)
         self._schedule()
 
@@ -218,6 +223,11 @@ class CurvesView(QWidget):
     def set_markers(self, steps: Sequence[int]) -> None:
         """The snapshots' steps, as small ticks at the bottom."""
         self.canvas.set_markers(steps)
+
+    def add_events(self, events: Sequence[tuple[int, str]]) -> None:
+        """What happened at which step of the current run: a dashed line across, told in words under the mouse."""
+        if events:
+            self.canvas.set_events([*self.canvas.events, *events])
 
     # ---- export
 

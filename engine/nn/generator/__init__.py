@@ -1,0 +1,1 @@
+"""What every model that turns codes into pictures can be asked, whatever it learned from."""

@@ -1,0 +1,1 @@
+"""Adversarial models: a generator learns from a discriminator that learns from it."""
