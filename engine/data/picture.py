@@ -8,7 +8,9 @@ from __future__ import annotations
 import errno
 import stat
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ MAX_PIXELS = 64_000_000
 MAX_BYTES = 512_000_000
 
 Pixels = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 class _Refused(Exception):
@@ -35,16 +38,31 @@ def read_image(path: str, shape: tuple[int, int, int], *, name: str = "") -> Pix
     part of the right proportions, scaled. :class:`DataError` calls the file ``name``, or its path, and says what is
     wrong with it.
     """
+    return _read(Path(path), lambda image: _fitted(image, shape), name or path)
+
+
+def read_photo(path: Path, size: tuple[int, int] | None = None, *, name: str = "") -> Pixels:
+    """A photograph with its pixels where the file has them, for cameras know nothing of EXIF tags: uint8 (H, W, 3), or
+    (H, W, 4) where it is transparent anywhere; averaged down to ``size`` (width, height). DataError as above."""
+    return _read(path, lambda image: _as_it_lies(image, size), name or path.name)
+
+
+def photo_size(path: Path, *, name: str = "") -> tuple[int, int]:
+    """Width and height in pixels, from the header alone. DataError as above."""
+    return _read(path, lambda image: (image.width, image.height), name or path.name)
+
+
+def _read(path: Path, use: Callable[[Image.Image], T], name: str) -> T:
     try:
-        _check_file(Path(path))
+        _check_file(path)
         with warnings.catch_warnings(), open(path, "rb") as file:
             # Pillow warns of odd EXIF data, of palettes and of large pictures: it decodes the first two nevertheless,
             # and the last we refuse ourselves.
             warnings.simplefilter("ignore")
             with Image.open(file, formats=FORMATS) as image:
-                return _fitted(image, shape)
+                return use(image)
     except Exception as error:  # a decoder that meets damaged bytes may raise anything whatever
-        raise DataError(f"{shown(name or path)}: {_reason(error)}") from error
+        raise DataError(f"{shown(name)}: {_reason(error)}") from error
 
 
 def _check_file(path: Path) -> None:
@@ -78,14 +96,29 @@ def _reason(error: Exception) -> str:
     return f"truncated or damaged ({detail[:120]})"
 
 
-def _fitted(image: Image.Image, shape: tuple[int, int, int]) -> Pixels:
-    height, width, channels = shape
+def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
         mega = image.width * image.height / 1e6
         raise _Refused(
             f"{image.width} x {image.height} is {mega:,.0f} megapixels, more than the {MAX_PIXELS / 1e6:.0f} "
             "that are read; scale it down first"
         )
+
+
+def _as_it_lies(image: Image.Image, size: tuple[int, int] | None) -> Pixels:
+    _check_size(image)
+    if size is not None and image.format == "JPEG":
+        image.draft(None, size)
+    image = _eight_bits(image)
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if size is not None and image.size != size:
+        image = image.resize(size, Image.Resampling.BOX)
+    return np.asarray(image).copy()
+
+
+def _fitted(image: Image.Image, shape: tuple[int, int, int]) -> Pixels:
+    height, width, channels = shape
+    _check_size(image)
     if image.format == "JPEG":
         side = 2 * max(height, width)  # both ways, for it may lie on its side
         image.draft(None, (side, side))
