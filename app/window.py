@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFrame, QMenu, QScrollArea, QStackedWidget, QVBoxL
 
 from app.actions import list_recent, make_commands
 from app.bridge import Bridge
+from app.directions import KeptDirections
 from app.files import SceneFiles, is_scene
 from app.layouts import Layouts
 from app.panels.catalogue import CataloguePanel
@@ -91,6 +92,7 @@ class MainWindow(DockWindow):
         self.commands = make_commands(self)
         self.toolbar = TrainBar(self.commands, self)
         self.addToolBar(self.toolbar)
+        self.directions = KeptDirections(self.bench, self.controls)
         self._connect()
         self.layouts.reset()
         self.layouts.restore()
@@ -171,8 +173,8 @@ class MainWindow(DockWindow):
         self.knobs.set_seed(opened.seed)
         self.objective.set_study(study, opened.equation)
         self.curves.open_run(opened)
+        self.data.set_kind(study.data_kind, "This study makes its own data.")
         self.data.set_open(opened.data, bench.folder)
-        self.data.set_enabled_for(bool(study.default_data), "This study makes its own data.")
         self.catalogue.mark(study.key)
         self.toolbar.show_study(study.title, opened.step)
         self.setWindowTitle(f"{study.title} — Mutoscope")

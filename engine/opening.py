@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from engine import data
+from engine.data.captures.source import CaptureSource
 from engine.data.images import ImageSource, Part
-from engine.formats import marks
+from engine.formats import directions, marks
 from engine.formats.equations import svg
 from engine.formats.runs import Points, Run
 from engine.machine import device_name, pick_device
@@ -18,14 +19,15 @@ from engine.messages import DataPreview, Open, Opened
 from engine.params import BadValue, with_values
 from engine.registry import Registry
 from engine.session import Session
-from engine.study import DataOption, Study
+from engine.study import Captures, DataOption, Study, data_kind
 
 PREVIEW = 240
 """Items of each part whose pictures are sent to the window: enough to pick from, small enough to send."""
 
 Progress = Callable[[float, str], None]
-Sources = dict[tuple[str, str], ImageSource]
-"""The data set that was loaded last, by key and folder: a study built again need not wait for it again."""
+Source = ImageSource | CaptureSource
+Sources = dict[tuple[str, ...], Source]
+"""The data set that was loaded last, by key, folder and wishes: a study built again need not wait for it again."""
 
 
 class OpenError(Exception):
@@ -41,18 +43,21 @@ class _Shelf:
     cancelled: Callable[[], bool] | None
     kept: Sources
 
-    def load(self, key: str, folder: str) -> ImageSource:
+    def load(self, kind: str, key: str, folder: str, wishes: Mapping[str, str]) -> Source:
         option = self.options.get(key)
-        if option is None:
-            raise OpenError(f"there is no data set {key!r}; there are {', '.join(self.options)}")
+        if option is None or option.kind != kind:
+            there = ", ".join(name for name, other in self.options.items() if other.kind == kind)
+            why = f"there is no data set {key!r}" if option is None else f"this study does not learn from {key}"
+            raise OpenError(f"{why}; there are {there}")
         if not option.available:
             raise OpenError(f"data set {key} is not here: {option.reason}")
-        source = self.kept.get((key, folder))
+        name = (key, folder, *wishes.values())
+        source: Source | None = self.kept.get(name)
         if source is None:
             self.kept.clear()
-            source = data.load(key, folder=folder, progress=self.progress, cancelled=self.cancelled)
+            source = data.load(key, folder=folder, progress=self.progress, cancelled=self.cancelled, wishes=wishes)
             if not option.needs_folder:  # the person's own folder may have changed since
-                self.kept[key, folder] = source
+                self.kept[name] = source
         return source
 
 
@@ -101,7 +106,10 @@ def _fresh(
     source = None
     if study.data is not None:
         data_key = data_key or study.data.default
-        source = shelf.load(data_key, folder)
+        values = with_values(study.Params, knobs)
+        wishes = study.data.wishes if isinstance(study.data, Captures) else ()
+        chosen = {name: str(getattr(values, name)) for name in wishes}
+        source = shelf.load(data_kind(study.data), data_key, folder, chosen)
     return Session.build(key, study, knobs, seed, device, source, data_key, folder)
 
 
@@ -136,6 +144,8 @@ def _from_run(registry: Registry, order: Open, shelf: _Shelf) -> Session:
             raise OpenError(f"{path}: {e}") from None
     session.metrics_so_far = _until(run.metrics(), session.step)
     session.marks = marks.until(marks.read(path), session.step)
+    session.directions, complaint = directions.of_run(path)
+    session.complaints += (complaint,) if complaint else ()
     _remember(session)
     if order.keep:
         run.sweep()
@@ -197,6 +207,7 @@ def opened(session: Session, epoch: int) -> Opened:
         symbols={k.name: svg(k.symbol) for k in declaration.knobs if k.symbol},
         folder=session.folder,
         marks=marks.until(marks.read(run.folder), session.step) if run is not None else session.marks,
+        directions=session.directions,
     )
 
 

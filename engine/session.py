@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from engine.data.captures.source import CaptureSource
 from engine.data.images import ImageSource
-from engine.data.tensors import ImageTensors
+from engine.data.rays import on_device
+from engine.formats import directions as directions_file
 from engine.formats.marks import append as append_marks
 from engine.formats.marks import until
 from engine.formats.runs import Points, Run, RunError, rows_of
@@ -28,6 +30,7 @@ from engine.messages import Mark
 from engine.params import BadValue, knobs_of, with_values
 from engine.payloads import Payload
 from engine.probes import Hint, ProbeSpec, probes_of
+from engine.steering import Direction
 from engine.study import Study
 
 HELD_OUT_BATCH = 100
@@ -59,7 +62,7 @@ class Session:
     knobs: dict[str, Any]
     seed: int
     device: torch.device
-    source: ImageSource | None
+    source: ImageSource | CaptureSource | None
     data_key: str = ""
     folder: str = ""
     step: int = 0
@@ -75,6 +78,8 @@ class Session:
     """The curves of a run that is only read."""
     marks: tuple[Mark, ...] = ()
     """What happened while these weights were trained."""
+    directions: tuple[Direction, ...] = ()
+    """Those that the person has kept; the run holds them too."""
     spoilt: bool = False
     """A metric or weight was not finite: these weights are neither saved nor trained further."""
     saved_step: int = -1
@@ -100,7 +105,7 @@ class Session:
         knobs: Mapping[str, Any],
         seed: int,
         device: torch.device,
-        source: ImageSource | None,
+        source: ImageSource | CaptureSource | None,
         data_key: str = "",
         folder: str = "",
     ) -> Session:
@@ -109,7 +114,7 @@ class Session:
         study.p = with_values(study_class.Params, knobs)
         study.device = device
         torch.manual_seed(seed)
-        study.source = ImageTensors(source, device, seed) if source is not None else None
+        study.source = on_device(source, device, seed) if source is not None else None
         study.build(device)
         # Building draws a number of random values that depends on the network; training starts from its own place.
         torch.manual_seed(seed + 1)
@@ -263,7 +268,7 @@ class Session:
             if not values:
                 return {}
             yield (start + size) / total
-        return {name: value / total for name, value in sums.items()}
+        return self.study.figures({name: value / total for name, value in sums.items()})
 
     def record_held_out(self, values: Mapping[str, float], at: int) -> Points:
         """Keeps an evaluation of the weights of step ``at`` and gives it as points of the curves ``held_out/...``."""
@@ -375,6 +380,8 @@ class Session:
         self.log_points(self.metrics_so_far)
         if self.marks:
             append_marks(folder, self.marks)
+        if self.directions:
+            directions_file.write(folder / directions_file.NAME, self.directions)
         self.save()
 
     def save(self) -> int:

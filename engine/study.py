@@ -35,6 +35,15 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Captures:
+    """The study learns from photographs of one scene with their cameras; ``default`` is the data set's key. ``wishes``
+    names the knobs that say how they are loaded (shrink, orientation, fit)."""
+
+    default: str = "still_life"
+    wishes: tuple[str, ...] = ("shrink", "orientation", "fit")
+
+
+@dataclass(frozen=True)
 class DataOption:
     """One data set that the person can choose; ``reason`` says why it is not ``available``, and how to get it."""
 
@@ -47,6 +56,8 @@ class DataOption:
     reason: str = ""
     fetchable: bool = False
     needs_folder: bool = False
+    kind: str = "images"
+    """What it is made of: images or captures; a study learns from one kind."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ class Declaration:
     knobs: tuple[Knob, ...] = ()
     probes: tuple[ProbeSpec, ...] = ()
     default_data: str = ""
+    data_kind: str = ""
     try_this: tuple[str, ...] = ()
     trains: bool = True
     error: str = ""
@@ -74,13 +86,18 @@ class Declaration:
         return next((p for p in self.probes if p.name == name), None)
 
 
+def data_kind(data: Images | Captures | None) -> str:
+    """The kind of :class:`DataOption` that a study learns from; '' where it makes its own data."""
+    return "" if data is None else "images" if isinstance(data, Images) else "captures"
+
+
 class Study:
     """Base of all studies. Set before ``build``: ``p`` (the knobs), ``source`` (the loaded data), ``device``."""
 
     title: ClassVar[str] = ""
     family: ClassVar[str] = ""
     paper: ClassVar[str] = ""
-    data: ClassVar[Images | None] = None
+    data: ClassVar[Images | Captures | None] = None
     left: ClassVar[str] = ""
     """Left side of the objective's equation, LaTeX."""
     objective: ClassVar[tuple[Term, ...] | list[Term]] = ()
@@ -124,6 +141,11 @@ class Study:
         """Held-out metrics, one value per item of the batch (N,); {} where the study has none."""
         return {}
 
+    def figures(self, means: dict[str, float]) -> dict[str, float]:
+        """The held-out figures from the means over all items of what :meth:`evaluate` gives, for those that are no
+        means themselves, as a ratio in decibels is."""
+        return means
+
     def hints(self) -> dict[str, Hint]:
         """What the present weights say of latent controls, by the control's name."""
         return {}
@@ -142,6 +164,7 @@ class Study:
             knobs=knobs_of(cls.Params),
             probes=probes_of(cls),
             default_data=cls.data.default if cls.data else "",
+            data_kind=data_kind(cls.data),
             try_this=tuple(cls.try_this),
             trains=cls.train_step is not Study.train_step,
         )

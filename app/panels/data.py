@@ -52,10 +52,13 @@ class DataPanel(QWidget):
         layout.addWidget(self.about)
         layout.addWidget(self.notices)
         layout.addWidget(self.pictures, 1)
+        self._all: tuple[DataOption, ...] = ()
         self._options: dict[str, DataOption] = {}
+        """Those of the kind that the open study learns from."""
+        self._kind = "images"
         self._open = ""
         self._from_folder = ""
-        self.set_enabled_for(False, _NOTHING_OPEN)
+        self.set_kind("", _NOTHING_OPEN)
         self.box.activated.connect(self._picked)
         self.fetch.clicked.connect(lambda: self.fetch_wanted.emit(self.box.currentData()))
         self.folder.clicked.connect(self._ask_folder)
@@ -63,9 +66,10 @@ class DataPanel(QWidget):
 
     def set_options(self, options: tuple[DataOption, ...]) -> None:
         """Fills the drop-down; what is not there is greyed out and says why, unless it can be fetched."""
-        self._options = {option.key: option for option in options}
+        self._all = options
+        self._options = {option.key: option for option in options if option.kind == self._kind}
         model = QStandardItemModel(self.box)
-        for option in options:
+        for option in self._options.values():
             item = QStandardItem(option.title if option.available else f"{option.title}  (not here)")
             item.setData(option.key, Qt.ItemDataRole.UserRole)
             item.setToolTip(option.reason or f"{option.size}; {option.origin}; {option.licence}")
@@ -86,11 +90,14 @@ class DataPanel(QWidget):
         self.notices.setText("\n".join(preview.notices[:6]))
         self.notices.setVisible(bool(preview.notices))
 
-    def set_enabled_for(self, images: bool, reason: str) -> None:
-        """Whether the open study learns from images; if not, why there is nothing to choose."""
+    def set_kind(self, kind: str, reason: str) -> None:
+        """What the open study learns from, images or captures; '' where there is nothing to choose, for a reason."""
+        if kind and kind != self._kind:
+            self._kind = kind
+            self.set_options(self._all)
         for part in (self.box, self.folder):
-            enabled_because(part, None if images else reason)
-        if not images and self.pictures.payload is not None:
+            enabled_because(part, None if kind else reason)
+        if not kind and self.pictures.payload is not None:
             self.pictures.clear()
             self.pictures.show_empty("No data", reason)
             self.notices.hide()
@@ -125,10 +132,11 @@ class DataPanel(QWidget):
 
     def _ask_folder(self) -> None:
         """Asks for a folder; the window goes on meanwhile."""
-        dialog = QFileDialog(self, "A folder of images to learn from", self._from_folder)
+        option = self._options[self.box.currentData()]
+        dialog = QFileDialog(self, option.title.rstrip("…"), self._from_folder)
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(lambda path: self.chosen.emit("folder", path))
+        dialog.fileSelected.connect(lambda path: self.chosen.emit(option.key, path))
         dialog.rejected.connect(lambda: self._select(self._open))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

@@ -1,4 +1,4 @@
-"""The image data sets: which there are, loading one, fetching one. Knows the table of sets, not how any is made.
+"""The data sets, of images and of captures: which there are, loading one, fetching one. Knows no way of making one.
 
 Everything here may take long and belongs on the engine's thread; progress and cancelling go through callbacks. A new
 data set is a new file with ``SETS`` in it, and its name in the table.
@@ -7,10 +7,14 @@ data set is a new file with ``SETS`` in it, and its name in the table.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.data import digits, emoji, folder, idx, shapes
+from engine.data.captures import source as captures
+from engine.data.captures import still_life
+from engine.data.captures.source import CaptureSource
 from engine.data.picture import read_image
 from engine.data.source import (
     Cancelled,
@@ -25,9 +29,21 @@ from engine.data.source import (
 )
 from engine.study import DataOption
 
-__all__ = ["Cancelled", "DataError", "ImageSource", "Part", "fetch", "fetching", "load", "options", "read_image"]
+__all__ = [
+    "Cancelled",
+    "CaptureSource",
+    "DataError",
+    "ImageSource",
+    "Part",
+    "fetch",
+    "fetching",
+    "load",
+    "options",
+    "read_image",
+]
 
-_TABLE: dict[str, DataSet] = {s.key: s for m in (digits, shapes, emoji, idx, folder) for s in m.SETS}
+_MODULES = (digits, shapes, emoji, idx, folder, still_life, captures)
+_TABLE: dict[str, DataSet] = {s.key: s for m in _MODULES for s in m.SETS}
 SIZES = (32, 64)
 """Sides in pixels that a folder's images can be brought to."""
 
@@ -46,16 +62,20 @@ def load(
     progress: Callable[[float, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     cache: Path | None = None,
-) -> ImageSource:
-    """The data set ``key``, split by ``split_seed`` unless it has an official test part.
+    wishes: Mapping[str, str] | None = None,
+) -> Any:
+    """The data set ``key``, an :class:`ImageSource`, split by ``split_seed`` unless it has an official test part; or a
+    :class:`CaptureSource`, loaded as the ``wishes`` (shrink, orientation, fit) say.
 
-    ``folder`` and ``size`` (32 or 64 pixels) are for the key "folder". ``progress`` hears a share in 0..1 and what is
-    being done. :class:`DataError` where it cannot be had, :class:`Cancelled` once ``cancelled`` answers yes.
+    ``folder`` is for the keys "folder" and "capture", ``size`` (32 or 64 pixels) for the former. ``progress`` hears a
+    share in 0..1 and what is being done. :class:`DataError` where it cannot be had, :class:`Cancelled` once
+    ``cancelled`` answers yes.
     """
     if size not in SIZES:
         raise DataError(f"size {size}: choose one of {', '.join(map(str, SIZES))} pixels")
     listener, wish = progress or nobody_listens, cancelled or never
-    return _entry(key).load(Request(cache or cache_folder(), folder, size, split_seed, listener, wish))
+    request = Request(cache or cache_folder(), folder, size, split_seed, listener, wish, wishes or {})
+    return _entry(key).load(request)
 
 
 def fetching(key: str, cache: Path | None = None) -> Generator[str, None, None]:

@@ -105,6 +105,8 @@ class Request:
     split_seed: int = 0
     progress: Callable[[float, str], None] = nobody_listens
     cancelled: Callable[[], bool] = never
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    """How a capture is to be loaded, by name."""
 
     def report(self, fraction: float, text: str) -> None:
         """Says how far the loading is (0..1), and raises :class:`Cancelled` if it is to stop."""
@@ -120,7 +122,8 @@ class DataSet:
 
     key: str
     option: Callable[[Path], DataOption]
-    load: Callable[[Request], ImageSource]
+    load: Callable[[Request], Any]
+    """An :class:`ImageSource`, or a CaptureSource where the option's kind is captures."""
     fetch: Callable[[Path], Generator[str, None, None]] | None = None
 
 

@@ -25,7 +25,7 @@ from engine.worker.training import PRESSED, Trainer
 from engine.worker.warming import warm_up
 
 if TYPE_CHECKING:
-    from engine.data.images import ImageSource
+    from engine.opening import Sources
 
 TITLES: dict[type[m.Order], tuple[str, str]] = {
     m.Open: ("open", "The study could not be opened"),
@@ -34,6 +34,9 @@ TITLES: dict[type[m.Order], tuple[str, str]] = {
     m.Save: ("save", "The snapshot was not saved"),
     m.LoadSnapshot: ("save", "The snapshot could not be loaded"),
     m.FetchData: ("data", "The data were not fetched"),
+    m.KeepDirections: ("save", "The directions were not kept with the run"),
+    m.WriteDirections: ("export", "The directions were not saved"),
+    m.ReadDirections: ("data", "The directions were not loaded"),
 }
 """Where and as what a failing order is told."""
 
@@ -63,7 +66,7 @@ class Engine(threading.Thread):
         self._measurements = Measurements(self._desk, self._records)
         self._fetch = Fetch(self._desk, self._send_catalogue)
         self._meter = Meter(self._desk, self._trainer, self._fetch)
-        self._sources: dict[tuple[str, str], ImageSource] = {}
+        self._sources: Sources = {}
 
     # ---- the loop ----
 
@@ -180,6 +183,10 @@ class Engine(threading.Thread):
                 from engine.formats.runs import recent
 
                 self._desk.put(m.Runs(recent(Path(order.folder))))
+            case m.KeepDirections():
+                self._records.keep_directions(order)
+            case m.WriteDirections() | m.ReadDirections():
+                self._directions_file(order)
             case m.Export():
                 name = Path(order.path).name
                 self._desk.guard(lambda: self._export(order), "export", f"{name} was not written")
@@ -197,6 +204,16 @@ class Engine(threading.Thread):
 
         write(order.path, order.payloads)
         self._desk.put(m.Notice(f"saved {order.path}"))
+
+    def _directions_file(self, order: m.WriteDirections | m.ReadDirections) -> None:
+        from engine.formats.directions import read, write
+
+        path = Path(order.path)
+        if isinstance(order, m.WriteDirections):
+            write(path, order.directions)
+            self._desk.put(m.Notice(f"saved {order.path}"))
+        else:
+            self._desk.put(m.DirectionsRead(order.path, order.control, read(path)))
 
     def _open(self, order: m.Open) -> None:
         """Closes what is open and builds the new one; on failure nothing is open and the reason is reported."""

@@ -76,7 +76,7 @@ def test_list_as_json_says_what_a_script_needs(capsys: pytest.CaptureFixture[str
     beta = next(k for k in vae["knobs"] if k["name"] == "beta")
     assert (beta["kind"], beta["default"], beta["lo"], beta["hi"]) == ("float", 1.0, 0.0, 16.0)
     samples = next(p for p in vae["probes"] if p["name"] == "samples")
-    assert samples["controls"] == ["count", "seed"]
+    assert samples["controls"] == ["count", "seed", "psi"]
 
 
 def test_a_broken_study_is_listed_with_its_error_and_cannot_be_trained(
@@ -123,7 +123,7 @@ def test_bad_arguments_are_one_line(capsys: pytest.CaptureFixture[str], argv: li
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["vea"], "there is no study 'vea'; there are autoencoder, ddpm"),
+        (["vea"], "there is no study 'vea'; there are autoencoder, "),
         (["vae", "--set", "beta=99"], "beta: 99 is outside the range from 0 to 16"),
         (["vae", "--set", "latent=2.5"], "latent: '2.5' is not a whole number"),
         (["vae", "--set", "likelihood=Poisson"], "likelihood: 'Poisson' is not one of Bernoulli, Gaussian"),
@@ -298,7 +298,7 @@ def test_a_probe_reads_a_run_and_a_snapshot_without_touching_it(
     [
         ("painting", "count=3", "painting: no such probe of vae; there are decode, samples"),
         ("samples", "cunt=3", "cunt: no such control of samples; there are count, seed"),
-        ("samples", "count=9000", "count: 9000 is outside the range from 1 to 400"),
+        ("samples", "count=9000", "count: 9000 is outside the range from 1 to 2000"),
         ("samples", "count=few", "count: 'few' is not a whole number"),
         ("decode", "z=1,2", "z: has 2 numbers, the study's code has 3"),
         ("interpolation", "method=jump", "method: 'jump' is not one of lerp, slerp"),

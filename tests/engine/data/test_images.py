@@ -16,7 +16,11 @@ from engine.data.source import Part, cache_folder, split
 
 def test_every_option_says_where_it_comes_from_how_large_it_is_and_why_not(tmp_path: Path) -> None:
     found = {option.key: option for option in options(tmp_path)}
-    assert list(found) == ["digits", "shapes", "shapes64", "emoji", "emoji64", "fashion_mnist", "mnist", "folder"]
+    images = [key for key, option in found.items() if option.kind == "images"]
+    assert images == ["digits", "shapes", "shapes64", "emoji", "emoji64", "fashion_mnist", "mnist", "folder"]
+    assert [key for key, option in found.items() if option.kind == "captures"] == (
+        ["still_life", "still_life_400", "capture"]
+    )
     for option in found.values():
         assert option.title
         assert option.origin
@@ -77,7 +81,7 @@ def test_the_split_follows_the_seed_for_ever() -> None:
 
 
 def test_refusals_are_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^cifar: no such data set; there are digits, shapes, .*folder$"):
+    with pytest.raises(DataError, match=r"^cifar: no such data set; there are digits, shapes, .*capture$"):
         load("cifar")
     with pytest.raises(DataError, match=r"size 48: choose one of 32, 64"):
         load("folder", folder=str(tmp_path), size=48)
