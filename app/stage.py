@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from app.undo import Edit
 from app.workbench import Workbench
 from engine import messages as m
+from engine.payloads import Planes
 from engine.probes import ProbeSpec
 from engine.scene import Scene
 from widgets.dock import Dock, DockWindow
@@ -123,6 +124,7 @@ class Stage(DockWindow):
         """Docks for the probes of a study; the same study built again keeps its docks where they are."""
         if key == self.study:
             for dock in self.docks.values():
+                self._show_shared(dock)
                 dock.renew()
             return
         self.clear()
@@ -139,9 +141,15 @@ class Stage(DockWindow):
             dock.installEventFilter(self)
             self.docks[spec.name] = dock
             dock.visibilityChanged.connect(lambda on, name=spec.name: self._raised(name, on))
+            self._show_shared(dock)
         self.arrange()
         if self.docks:
             self.activate(next(iter(self.docks)))
+
+    def _show_shared(self, dock: ProbeDock) -> None:
+        """Tells a view what the controls that all probes share are set to, where that came with the run."""
+        for name, value in self._bench.shared_values().items():
+            dock.view.show_control(name, value)
 
     def _on_training(self, on: bool) -> None:
         """A film is not made again at every step, as a picture is; when training rests, those on screen are."""
@@ -179,10 +187,7 @@ class Stage(DockWindow):
             dock.show()
         if len(docks) > 1:
             docks[1].raise_()
-            solid = issubclass(
-                docks[0].spec.payload, Scene
-            )  # what is turned by hand wants as much room as what follows
-            self.resizeDocks(docks[:2], [400, 400] if solid else [320, 500], Qt.Orientation.Horizontal)
+            self.resizeDocks(docks[:2], _shares(docks[0].spec, docks[1].spec), Qt.Orientation.Horizontal)
 
     def layout_state(self) -> QByteArray:
         return self.saveState()
@@ -257,6 +262,8 @@ class Stage(DockWindow):
             return
         if phase == "drag":
             self._bench.move_control(probe, name, value)
+        elif phase == "fitted":
+            self._bench.fit_control(probe, name, value)
         else:
             self._bench.settle_control(probe, name, value)
 
@@ -276,3 +283,12 @@ class Stage(DockWindow):
     def _on_failure(self, failure: m.Failure) -> None:
         if failure.slot in self.docks:
             self.docks[failure.slot].show_failure(failure)
+
+
+def _shares(first: ProbeSpec, second: ProbeSpec) -> list[int]:
+    """How wide the first probe and those on its right are, in parts of the same size."""
+    if issubclass(first.payload, Scene):  # what is turned by hand wants as much room as what follows
+        return [400, 400]
+    if issubclass(first.payload, Planes) and not second.timeline:  # several planes beside some bars or curves
+        return [500, 320]
+    return [320, 500]

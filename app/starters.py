@@ -119,6 +119,9 @@ SHAPES = {"latent": "8", "beta": "0.3", "width": "8", "hidden": "64", "batch": "
 NOISE = {"width": "24", "rate": "0.002", "decay": "0.999"}
 FLOW = {"width": "16", "rate": "0.002", "decay": "0.999"}
 LATENTS = {"decay": "0.999", "dim": "96", "width": "16", "first": "1500"}
+FAKES = {"latent": "32"}
+STYLES = {"latent": "32", "width": "10"}
+SKETCHES = {"method": "BicycleGAN", "width": "16"}
 
 RECIPES = (
     Recipe("shapes", "vae", "shapes", 8000, SHAPES, shapes_card),
@@ -130,6 +133,10 @@ RECIPES = (
     Recipe("latents", "latent_diffusion", "digits", 8000, LATENTS),
     Recipe("plane", "flow_2d", "", 4000, {}),
     Recipe("solids", "pointnet", "", 1000, {}),
+    Recipe("game", "gan_2d", "", 1000, {}),
+    Recipe("fakes", "dcgan", "digits", 5000, FAKES),
+    Recipe("styles", "style_gan", "shapes", 6000, STYLES),
+    Recipe("sketches", "translation", "shapes", 4000, SKETCHES),
 )
 
 
@@ -192,7 +199,7 @@ def slim_down(run: Path, folder: Path) -> None:
     parts = {name: part for name, part in state["parts"].items() if not optimiser <= set(part)}
     if "average" in parts:  # what samples well stands in for the weights of the last step: half the bytes
         mean = {name.removeprefix("net."): w for name, w in parts["average"].items() if name.startswith("net.")}
-        parts.update({name: mean if name == "net" else part for name, part in parts.items()})
+        parts.update({name: mean if part.keys() == mean.keys() else part for name, part in parts.items()})
         parts.update({"teacher": parts["average"]} if "teacher" in parts else {})
     parts = _halved(parts, {})
     weights = {"parts": parts, "step": step, "seconds": state["seconds"]}

@@ -47,6 +47,10 @@ STARTER_RUNS = (
     Starter("latents", "latent_diffusion", "denoise", "Latent diffusion"),
     Starter("plane", "flow_2d", "particles", "Flow in the plane"),
     Starter("solids", "pointnet", "critical_points", "PointNet's solids"),
+    Starter("game", "gan_2d", "game", "The GAN game"),
+    Starter("fakes", "dcgan", "seed_plane", "DCGAN's fakes"),
+    Starter("styles", "style_gan", "style_mixing", "Styles, mixed"),
+    Starter("sketches", "translation", "sketch", "Sketch, and it paints"),
 )  # fmt: skip
 STARTER_CARDS = tuple(starter for starter in STARTER_RUNS if starter.text)
 

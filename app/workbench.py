@@ -276,6 +276,10 @@ class Workbench(QObject):
         else:
             self._apply_control(probe, name, value)
 
+    def fit_control(self, probe: str, name: str, value: Any) -> None:
+        """A value that follows from what a view is, its size for instance: no step of undo."""
+        self._apply_control(probe, name, value)
+
     def _apply_control(self, probe: str, name: str, value: Any) -> bool:
         """Whether the open study has such a control, and it takes the value."""
         spec = self.study.probe(probe) if self.study else None
@@ -294,6 +298,19 @@ class Workbench(QObject):
         finally:
             self._by_hand = False
         return True
+
+    @property
+    def opened_from(self) -> str:
+        """The run folder or snapshot that was opened; '' for a study that was built afresh."""
+        return self._stands.run if self._stands is not None else ""
+
+    def bring_control(self, probe: str, name: str, value: Any) -> None:
+        """The value that comes with what was opened: no step of undo, and nobody is told, for all of it is new."""
+        self._controls[self._key(probe, name)] = value
+
+    def shared_values(self) -> dict[str, Any]:
+        """The shared controls that are not as they were at first, by name."""
+        return {name: value for (probe, name), value in self._controls.items() if not probe}
 
     def probes_with(self, probe: str, name: str) -> list[str]:
         """The probes whose picture changes with this control: ``probe`` '' means a shared one."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.payloads import Payload
 from engine.probes import Hint
+from engine.steering import Direction
 from engine.study import DataOption, Declaration
 
 # ---- orders -------------------------------------------------------------------------------------------------------
@@ -130,6 +131,29 @@ class Export(Order):
 
 
 @dataclass(frozen=True)
+class KeepDirections(Order):
+    """The directions that the person has kept, as they are now: they belong to the run, and are written with it."""
+
+    directions: tuple[Direction, ...]
+
+
+@dataclass(frozen=True)
+class WriteDirections(Order):
+    """Writes directions into a file of the person's."""
+
+    path: str
+    directions: tuple[Direction, ...]
+
+
+@dataclass(frozen=True)
+class ReadDirections(Order):
+    """Reads a file of directions, answered by :class:`DirectionsRead`; ``control`` says whose they are to be."""
+
+    path: str
+    control: str = "directions"
+
+
+@dataclass(frozen=True)
 class Shutdown(Order):
     """Saves what is unsaved and ends the engine's thread."""
 
@@ -193,6 +217,8 @@ class Opened(Report):
     """The folder of images that it learns from, where ``data`` is one of the user's."""
     marks: tuple[Mark, ...] = ()
     """What happened in the run so far."""
+    directions: tuple[Direction, ...] = ()
+    """Those that were kept with the run."""
 
 
 @dataclass(frozen=True)
@@ -296,6 +322,15 @@ class Saved(Report):
     run: str
     step: int
     snapshots: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DirectionsRead(Report):
+    """What a file of directions held; ``control`` is that of the order."""
+
+    path: str
+    control: str
+    directions: tuple[Direction, ...]
 
 
 @dataclass(frozen=True)

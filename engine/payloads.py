@@ -106,9 +106,12 @@ class Plane(Payload):
     """What lies in a plane, from the ground up; what is None is not there.
 
     ``extent`` (x0, x1, y0, y1) of the view and of ``heat`` (R, C), any range >= 0, row 0 at y0, a density named
-    ``heat_name``. ``contours`` (R, C) is another density over the same extent, drawn as lines. ``backdrop`` (K, 2)
-    points are drawn small and faint, the data for instance. ``arrows`` (M, 4): x, y and the vector dx, dy in plane
-    units. ``trails`` (N, T, 2) are the paths that lead to ``points`` (N, 2), coloured by ``labels`` int (N,).
+    ``heat_name``; where ``heat_ends`` (low, high) is given it is no density but an opinion between these two, in two
+    colours that meet in the middle. ``contours`` (R, C) is another density over the same extent (or, beside
+    ``heat_ends``, an opinion between the same ends), drawn as lines; ``lines`` (L, T, 2) are drawn as they are.
+    ``backdrop`` (K, 2) points are drawn small and faint, the data for instance. ``arrows`` (M, 4): x, y and the vector
+    dx, dy in plane units. ``trails`` (N, T, 2) are the paths that lead to ``points`` (N, 2), coloured by ``labels`` int
+    (N,).
     ``thumbs`` uint8 (N, h, w, C) show the points as pictures, C 1 or 3.
     """
 
@@ -124,6 +127,8 @@ class Plane(Payload):
     labels: Any = None
     thumbs: Any = None
     axes: tuple[str, str] = ("x", "y")
+    lines: Any = None
+    heat_ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -186,9 +191,11 @@ class LatentMap(Payload):
 
 @dataclass(frozen=True)
 class Curves(Payload):
-    """Lines over one axis: ``x`` (N,), ``lines`` name -> (N,)."""
+    """Lines over one axis: ``x`` (N,), ``lines`` name -> (N,); ``caption`` is one line beside them. Names should stay
+    the same from answer to answer, for a line that is hidden stays so by its name."""
 
     x: Floats
     lines: Mapping[str, Any]
     x_name: str = ""
     y_name: str = ""
+    caption: str = ""

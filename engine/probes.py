@@ -127,6 +127,8 @@ class Label(Number):
     default: float = EVERY_CLASS
     lo: float = NO_CLASS
     hi: float = 9_999
+    every: str = "every class in turn"
+    """What :data:`EVERY_CLASS` is called where it is chosen."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,8 @@ class Item(Control):
             return text
         places = ("held_out", "train", *(("seed",) if self.codes else ()))
         if where in places and rest.isdecimal():
+            if where == "seed" and (len(rest) > 10 or int(rest) > Seed.hi):
+                raise BadValue(f"{name}: the seed {rest[:20]} is outside the range from 0 to {Seed.hi}")
             return text
         known = ", ".join(f"{place}:NUMBER" for place in places)
         raise BadValue(f"{name}: {text!r} is not {known} or file:PATH")
@@ -289,7 +293,8 @@ class Tree(Control):
 
 @dataclass(frozen=True)
 class Camera(Control):
-    """Where a picture is taken from. Value: the text ``eye/target/up/fov``, which :func:`camera_of` reads."""
+    """Where a picture is taken from. Value: the text ``eye/target/up/fov``, which :func:`camera_of` reads, and where it
+    is known ``/WIDTHxHEIGHT``, the pixels that the picture is shown in, which :func:`size_of` reads."""
 
     default: str = "2.4,-3,1.8/0,0,0/0,0,1/40"
 
@@ -310,7 +315,7 @@ class Camera(Control):
 def camera_of(text: str) -> tuple[Place, Place, Place, float]:
     """The eye, the target, the direction that is up in the picture and the vertical field of view in degrees of a
     text such as ``3,0,1/0,0,0/0,0,1/45``; BadValue where no camera can stand like that."""
-    parts = text.split("/")
+    parts = text.split("/")[: 4 if size_of(text) else None]
     try:
         eye, target, up = ((float(x), float(y), float(z)) for x, y, z in (part.split(",") for part in parts[:3]))
         (fov,) = (float(part) for part in parts[3:])
@@ -329,6 +334,12 @@ def camera_of(text: str) -> tuple[Place, Place, Place, float]:
     if math.hypot(*across) <= 1e-6 * math.hypot(*look) * math.hypot(*up):
         raise BadValue("the camera has no direction: eye and target are one place, or up points along the view")
     return eye, target, up, fov
+
+
+def size_of(text: str) -> tuple[int, int] | None:
+    """Width and height in pixels at the end of a camera's text, None where it says nothing of them."""
+    found = re.search(r"/([1-9]\d{0,4})x([1-9]\d{0,4})$", text.rstrip())
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 def mask_cells(value: str) -> tuple[tuple[bool, ...], ...]:
@@ -411,10 +422,12 @@ def probe(
 
 
 def probes_of(study: type) -> tuple[ProbeSpec, ...]:
-    """The probes of a study class, in the order in which it (and before it, its bases) define them."""
+    """The probes of a study class: those that its ``first_probes`` names, then the others in the order in which it (and
+    before it, its bases) define them."""
     found: dict[str, ProbeSpec] = {}
     for cls in reversed(study.__mro__):
         for name, member in vars(cls).items():
             if hasattr(member, "probe_spec"):
                 found[name] = member.probe_spec
-    return tuple(found.values())
+    first: tuple[str, ...] = getattr(study, "first_probes", ())
+    return tuple(found[name] for name in (*first, *(name for name in found if name not in first)))

@@ -150,6 +150,44 @@ class Handles(Thing):
     texts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Field(Thing):
+    """What one camera sees of something that has no surface, rendered by the engine: the view puts it among its things
+    with their depth, and bends it to its own camera until the picture of that one comes. :mod:`engine.nn.live_view`
+    makes such pictures by the time that they may take.
+
+    ``image`` float32 (H, W, 3), row 0 at the top: colour times alpha, as it is composited over black; ``alpha`` float32
+    (H, W) 0..1; ``depth`` float32 (H, W), the distance from the eye along the viewing direction (not along the pixel's
+    own ray) in world units, 0 where alpha is 0. ``camera`` is the text of an :class:`engine.probes.Camera`, whose size
+    is not read: the picture has the aspect W / H, square pixels and the camera's vertical field of view.
+    """
+
+    image: Any
+    alpha: Any
+    depth: Any
+    camera: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frustums(Thing):
+    """Cameras as pyramids: a click on one puts the view's camera there. ``eyes`` float32 (M, 3); ``corners`` float32
+    (M, 4, 3), the picture's in space: upper left, upper right, lower right, lower left.
+
+    ``cameras`` are M texts of :class:`engine.probes.Camera`, what the view's camera is set to; ``images`` uint8
+    (M, h, w, 3), row 0 at the top, are put on the pictures' planes; ``texts`` are M names that the pointer is told.
+    ``control`` names a whole number that is set to the index of the one that is clicked, '' none; ``chosen`` is the
+    index that is marked, -1 none.
+    """
+
+    eyes: Any
+    corners: Any
+    cameras: tuple[str, ...]
+    images: Any = None
+    texts: tuple[str, ...] = ()
+    control: str = ""
+    chosen: int = -1
+
+
 @dataclass(frozen=True)
 class Scene(Payload):
     """Things that stand together. ``up`` is z or y. ``readings`` are numbers shown beside the picture, ``table`` rows
@@ -157,6 +195,8 @@ class Scene(Payload):
 
     ``hover`` names a control that is set to the place (x, y, z) below the pointer. ``progress`` < 1 says that a better
     scene follows for the same ask. ``home`` (eye, target) is where the camera stands at first, None: all in view.
+    ``camera_control`` names a :class:`engine.probes.Camera` that the view sets to where it looks from and how large it
+    is (``eye/target/up/fov/WIDTHxHEIGHT``), for scenes with a :class:`Field`.
     """
 
     things: tuple[Thing, ...]
@@ -169,6 +209,7 @@ class Scene(Payload):
     hover: str = ""
     home: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
     progress: float = 1.0
+    camera_control: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -22,6 +22,18 @@ LAST_SEED = 2**31 - 1
 
 KeyFrame = tuple[int, int, str]
 """The seed of a code, in how many steps the next one is reached, and how (one of :data:`EASINGS`)."""
+_CURVES: dict[str, Callable[[float], float]] = {
+    "smooth": lambda t: t * t * (3 - 2 * t),
+    "linear": lambda t: t,
+    "slow start": lambda t: t * t,
+    "slow end": lambda t: t * (2 - t),
+    "hold": lambda t: float(t >= 1),
+}
+
+
+def eased(t: float, easing: str) -> float:
+    """How much of the way to the next key frame is covered after the part ``t`` (0..1) of the time."""
+    return _CURVES[easing](t)
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,9 @@ class Spot(Control):
         return min(max(u, 0.0), 1.0), min(max(v, 0.0), 1.0)
 
     def parse(self, name: str, text: str, knobs: Knobs) -> tuple[float, float]:
-        return self.check(name, text.split(","), knobs)
+        """``u,v``"""
+        parts = text.split(",")
+        return self.check(name, parts if len(parts) == 2 else text, knobs)
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,8 @@ class Directions(Control):
     def check(self, name: str, value: Any, knobs: Knobs) -> tuple[Direction, ...]:
         try:
             kept = tuple(self._direction(part) for part in value)
+        except BadValue as e:
+            raise BadValue(f"{name}: {e}") from None
         except (TypeError, ValueError, LookupError):
             raise BadValue(f"{name}: {str(value)[:40]!r} is not a list of directions") from None
         if len(kept) > MOST_DIRECTIONS:
@@ -146,3 +162,19 @@ def directions_text(directions: tuple[Direction, ...]) -> str:
     return json.dumps(
         [{"name": d.name, "space": d.space, "amount": d.amount, "vector": list(d.vector)} for d in directions]
     )
+
+
+def fresh_name(name: str, taken: Collection[str]) -> str:
+    """``name`` where nobody has it, else with the first number that makes it one that nobody has."""
+    tries = (f"{name[: 60 - len(tail)]}{tail}" for tail in ("", *(f" {i}" for i in range(2, len(taken) + 3))))
+    return next(one for one in tries if one not in taken)
+
+
+def joined(kept: tuple[Direction, ...], more: tuple[Direction, ...]) -> tuple[Direction, ...]:
+    """``more`` behind those that are ``kept``: a name that is taken gets a number, one that is there already, the same
+    vector in the same space, is not taken twice."""
+    whole = list(kept)
+    for one in more:
+        if not any(d.vector == one.vector and d.space == one.space for d in whole):
+            whole.append(replace(one, name=fresh_name(one.name, [d.name for d in whole])))
+    return tuple(whole)

@@ -105,6 +105,8 @@ class Study:
     """Knobs that the common test suite trains with."""
     try_this: ClassVar[tuple[str, ...]] = ()
     """Three things to try, one sentence each."""
+    first_probes: ClassVar[tuple[str, ...]] = ()
+    """The probes that come before the others, by name; the first two are on screen when the study is opened."""
 
     @dataclass
     class Params:

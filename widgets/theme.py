@@ -165,6 +165,7 @@ QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
 QTabBar::tab:hover {{ color: {c.text}; }}
 QTabBar::tab:focus {{ color: {c.text}; background: {c.hover}; }}
 QTabBar::scroller {{ width: 32px; }}
+QTabBar::tear {{ width: 0; border: none; image: none; }}
 QTabBar QToolButton {{ background: {c.raised}; border: 1px solid {c.line}; border-radius: 0; padding: 0; }}
 QScrollArea {{ background: transparent; border: none; }}
 QScrollArea > QWidget > QWidget {{ background: transparent; }}

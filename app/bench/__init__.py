@@ -20,6 +20,7 @@ from app.tour.screen import again_on_a_virtual_screen, has_screen
 BENCHMARKS = {
     "startup": "app.bench.startup:measure",
     "slider": "app.bench.hands_on:measure_slider",
+    "seed_plane": "app.bench.seed_plane:measure",
     "tick": "app.bench.hands_on:measure_tick",
     "train": "app.bench.training:measure_rate",
     "curves": "app.bench.curves:measure",
@@ -28,9 +29,10 @@ BENCHMARKS = {
     "viewport": "app.bench.viewport:measure",
     "elbo": "app.bench.training:measure_elbo",
     "diffusion": "app.bench.diffusion:measure",
+    "gan": "app.bench.gan:measure",
 }
 """Name -> module and function that answers rows."""
-LONG = ("elbo", "diffusion")
+LONG = ("elbo", "diffusion", "gan")
 """Only when named."""
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = "import sys; from app.bench import measure_here; measure_here(sys.argv[1])"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QScrollArea
+from PySide6.QtWidgets import QScrollArea, QWidget
 
 from app.bench.rows import Row, percentile
 from app.tour.rig import Rig
@@ -28,14 +29,15 @@ STUDY, PROBE, DATA = "vae", "decode", ("fashion_mnist", "shapes")
 WARM_STEPS = 30
 
 
-def open_study(rig: Rig) -> None:
-    """The VAE on the first of :data:`DATA` that is here, warm and paused; RuntimeError if it cannot be had."""
+def open_study(rig: Rig, study: str = STUDY, wanted: Sequence[str] = DATA) -> None:
+    """``study``, the VAE unless told otherwise, on the first of ``wanted`` that is here, warm and paused; RuntimeError
+    if it cannot be had."""
     bench = rig.window.bench
     if not rig.ready():
         raise RuntimeError("the engine did not start")
     there = {option.key for option in bench.data_options if option.available}
-    data = next(name for name in (*DATA, "") if name in there or not name)
-    if not rig.open(STUDY, data):
+    data = next(name for name in (*wanted, "") if name in there or not name)
+    if not rig.open(study, data):
         raise RuntimeError("the study could not be opened: " + "; ".join(rig.watch.complaints))
     set_training(rig, True)
     rig.hand.wait(lambda: bench.step >= WARM_STEPS, 120.0)
@@ -53,26 +55,101 @@ def set_training(rig: Rig, on: bool) -> None:
     rig.hand.rest(1.5)
 
 
-class SliderRun:
-    """Moves of a mouse on one slider at 60 Hz, posted by a thread of their own so that a busy window cannot slow the
-    hand; ``latencies`` are the seconds from posting each to the end of the first repaint with an answer as new."""
+class HandRun(QObject):
+    """Moves of a mouse on one widget at 60 Hz, posted by a thread of their own so that a busy window cannot slow the
+    hand; ``latencies`` are the seconds from posting each to the end of the first repaint with an answer as new.
+
+    Of whom it is about, a subclass says ``probe``, which dock is asked, and gives the places of the moves.
+    """
+
+    probe: str
 
     def __init__(self, rig: Rig) -> None:
+        super().__init__()
         self._rig = rig
         self._bench: Any = rig.window.bench
-        self._row = self._find_row()
+        rig.hand.click(rig.window.stage.docks[self.probe].bar, QPoint(6, 6))
+        rig.hand.rest(0.2)
+        self._target = self.find_target()
         self._posted: deque[float] = deque()
         self._handled: deque[tuple[int, float]] = deque()
         self._unasked: list[float] = []
-        self._asks = self._asked = self._seq = 0
+        self._seq = 0
         self.latencies: list[float] = []
 
-    def _find_row(self) -> LatentRow:
+    def find_target(self) -> QWidget:
+        """The widget under the hand."""
+        raise NotImplementedError
+
+    def place(self, i: int) -> QPointF:
+        """Where on it the hand is after ``i`` moves; each must be another value."""
+        raise NotImplementedError
+
+    def run(self, moves: int = MOVES) -> list[float]:
+        target, bench = self._target, self._bench
+        ask = bench.ask
+
+        def recorded(slot: str, probe: str, phase: str = "settled") -> int:
+            seq: int = ask(slot, probe, phase)
+            if slot == self.probe:  # what was handled by now is its question
+                self._handled.extend((seq, posted) for posted in self._unasked)
+                self._unasked.clear()
+            return seq
+
+        bench.ask = recorded  # the stage asks through here; nothing else says which seq a move became
+        bench.picture.connect(self._on_picture)  # after the stage's: by then the picture has been painted
+        start = self.place(0).toPoint()
+        QTest.mousePress(target, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
+        self._rig.hand.rest(0.3)
+        for noted in (self._posted, self._handled, self._unasked, self.latencies):
+            noted.clear()
+        target.installEventFilter(self)
+        hand = threading.Thread(target=self._post, args=(moves,), name="hand")
+        hand.start()
+        self._rig.hand.wait(lambda: not hand.is_alive(), moves / HERTZ + 30)
+        hand.join()
+        self._rig.hand.wait(lambda: not (self._posted or self._handled or self._unasked), LOOSE_SECONDS)
+        target.removeEventFilter(self)
+        QTest.mouseRelease(target, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, start)
+        self._rig.hand.rest(0.3)
+        del bench.ask
+        bench.picture.disconnect(self._on_picture)
+        left = len(self._posted) + len(self._handled) + len(self._unasked)
+        if left or not self.latencies:
+            raise RuntimeError(f"{left} moves were never answered by a picture")
+        return self.latencies
+
+    def _post(self, moves: int) -> None:
+        begun = time.perf_counter()
+        for i in range(moves):
+            time.sleep(max(0.0, begun + i / HERTZ - time.perf_counter()))
+            place = self.place(i + 1)
+            event = QMouseEvent(QEvent.Type.MouseMove, place, place, Qt.MouseButton.NoButton,
+                                Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)  # fmt: skip
+            self._posted.append(time.perf_counter())
+            QCoreApplication.postEvent(self._target, event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A move is about to be handled; what it asks for, it asks for then."""
+        if event.type() == QEvent.Type.MouseMove and self._posted:
+            self._unasked.append(self._posted.popleft())
+        return False
+
+    def _on_picture(self, picture: Picture) -> None:
+        if picture.slot != self.probe:
+            return
+        now = time.perf_counter()
+        while self._handled and self._handled[0][0] <= picture.seq:
+            self.latencies.append(now - self._handled.popleft()[1])
+
+
+class SliderRun(HandRun):
+    """The topmost slider of the code."""
+
+    probe = PROBE
+
+    def find_target(self) -> QWidget:
         window = self._rig.window
-        stage = window.stage
-        dock = stage.docks[PROBE]
-        self._rig.hand.click(dock.bar, QPoint(6, 6))
-        self._rig.hand.rest(0.2)
         rows = [row for row in window.controls.findChildren(LatentRow) if row.isVisible()]
         row = min(rows, key=lambda r: r.mapTo(window, QPoint(0, 0)).y())
         area = row.parent()
@@ -80,73 +157,13 @@ class SliderRun:
             area = area.parent()
         if isinstance(area, QScrollArea):
             area.ensureWidgetVisible(row)
+        track = row.track_rect().toRect()
+        self._left, self._span = track.left() + 4, max(2, track.width() - 8)
         return row
 
-    def run(self, moves: int = MOVES) -> list[float]:
-        row, bench = self._row, self._bench
-        ask = bench.ask
-
-        def recorded(slot: str, probe: str, phase: str = "settled") -> int:
-            seq: int = ask(slot, probe, phase)
-            if slot == PROBE:
-                self._seq, self._asks = seq, self._asks + 1
-                self._assign()
-            return seq
-
-        bench.ask = recorded  # the stage asks through here; nothing else says which seq a move became
-        row.moved.connect(self._on_moved)
-        bench.picture.connect(self._on_picture)  # after the stage's: by then the picture has been painted
-        track = row.track_rect().toRect()
-        left, span = track.left() + 4, max(2, track.width() - 8)
-        QTest.mousePress(row, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(left, 8))
-        self._rig.hand.rest(0.3)
-        self._posted.clear()
-        self._handled.clear()
-        self._unasked.clear()
-        self.latencies.clear()
-        hand = threading.Thread(target=self._post, args=(moves, left, span), name="hand")
-        hand.start()
-        self._rig.hand.wait(lambda: not hand.is_alive(), moves / HERTZ + 30)
-        hand.join()
-        self._rig.hand.wait(lambda: not self._handled and not self._unasked, LOOSE_SECONDS)
-        QTest.mouseRelease(row, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(left, 8))
-        self._rig.hand.rest(0.3)
-        del bench.ask
-        row.moved.disconnect(self._on_moved)
-        bench.picture.disconnect(self._on_picture)
-        if self._handled or self._unasked or not self.latencies:
-            raise RuntimeError(f"{len(self._handled) + len(self._unasked)} moves were never answered by a picture")
-        return self.latencies
-
-    def _post(self, moves: int, left: int, span: int) -> None:
-        begun = time.perf_counter()
-        for i in range(moves):
-            time.sleep(max(0.0, begun + i / HERTZ - time.perf_counter()))
-            there = (i + 1) % (2 * span)
-            place = QPointF(left + (there if there <= span else 2 * span - there), 8)
-            event = QMouseEvent(QEvent.Type.MouseMove, place, place, Qt.MouseButton.NoButton,
-                                Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)  # fmt: skip
-            self._posted.append(time.perf_counter())
-            QCoreApplication.postEvent(self._row, event)
-
-    def _on_moved(self, _value: object) -> None:
-        """Runs after the forms have heard of the move: what they asked for by now is its question."""
-        if self._posted:
-            self._unasked.append(self._posted.popleft())
-        if self._asks > self._asked:
-            self._assign()
-
-    def _assign(self) -> None:
-        self._asked = self._asks
-        self._handled.extend((self._seq, posted) for posted in self._unasked)
-        self._unasked.clear()
-
-    def _on_picture(self, picture: Picture) -> None:
-        if picture.slot != PROBE:
-            return
-        now = time.perf_counter()
-        while self._handled and self._handled[0][0] <= picture.seq:
-            self.latencies.append(now - self._handled.popleft()[1])
+    def place(self, i: int) -> QPointF:
+        there = i % (2 * self._span)
+        return QPointF(self._left + (there if there <= self._span else 2 * self._span - there), 8)
 
 
 def measure_slider() -> list[Row]:

@@ -15,6 +15,7 @@ from engine import messages as m
 from engine.params import BadValue
 from engine.payloads import ImageGrid, Moment, Payload
 from engine.probes import ProbeSpec
+from engine.steering import Directions
 from engine.study import Declaration
 
 
@@ -87,7 +88,8 @@ def question(opened: m.Opened, name: str, texts: Mapping[str, str]) -> tuple[Pro
     try:
         known = {key: text for key, text in texts.items() if key in spec.controls}
         given = {key: spec.controls[key].parse(key, text, opened.knobs) for key, text in known.items()}
-        return spec, spec.values({**texts, **given}, opened.knobs)
+        kept = {key: opened.directions for key, control in spec.controls.items() if isinstance(control, Directions)}
+        return spec, spec.values({**kept, **texts, **given}, opened.knobs)
     except BadValue as e:
         raise CommandError(str(e)) from None
 

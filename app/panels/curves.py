@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from widgets.curves.plot import CurvesView
 
 OTHERS = ("blue", "green", "red")
-"""Colours of metrics that are no term of the objective, in the order in which they appear."""
+"""Colours of metrics that are no term of the objective, in the order in which they appear, where no term has them; then
+come those of :data:`widgets.theme.LABELS` that are unlike any term's."""
+UNLIKE_TERMS = LABELS[5:]
 RUNS_KEPT = 4
 """Runs drawn over one another; older ones leave."""
 
@@ -134,7 +136,8 @@ class CurvesPanel(QWidget):
             return TERMS[terms[stem]] if name == stem else None
         if stem not in self._others:
             self._others.append(stem)
-        colour = QColor(TERMS[OTHERS[self._others.index(stem) % len(OTHERS)]])
+        free = (*(TERMS[other] for other in OTHERS if other not in terms.values()), *UNLIKE_TERMS)
+        colour = QColor(free[self._others.index(stem) % len(free)])
         return (colour.lighter(150) if name != stem else colour).name()
 
     def _make(self) -> None:

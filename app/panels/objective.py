@@ -6,14 +6,16 @@ import math
 from collections.abc import Mapping
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from engine.study import Declaration, Term
-from widgets.controls.svg import SvgLabel
+from widgets.controls.svg import SvgLabel, svg_box
 from widgets.flow import Flow
 from widgets.theme import tabular, theme
 
+SMALLEST = 0.6
+"""Formulas shrink to the width of the dock, down to this share of their size; then they scroll."""
 WIDEST = "-0.00e-00"
 """As wide as a value gets: what keeps its place when it changes width."""
 
@@ -74,18 +76,18 @@ class ObjectivePanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._terms: list[_TermView] = []
+        self._left: SvgLabel | None = None
         self._body = QWidget()
         self._layout = QVBoxLayout(self._body)
         self._layout.setContentsMargins(12, 8, 12, 12)
         self._layout.setSpacing(8)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setWidget(self._body)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self._terms: list[_TermView] = []
-        self._left: SvgLabel | None = None
         self._note("Open a study to see what it optimises.")
         theme.changed.connect(self._restyle)
 
@@ -112,6 +114,21 @@ class ObjectivePanel(QWidget):
         for line in study.try_this:
             self._note(f"•  {line}", role="")
         self._layout.addStretch(1)
+
+        self._fit()
+
+    def _fit(self) -> None:
+        """Formulas that are wider than the dock are drawn smaller."""
+        left, _, right, _ = self._layout.getContentsMargins()
+        room = self.width() - left - right - self._scroll.verticalScrollBar().sizeHint().width()
+        for label in (self._left, *(view.formula for view in self._terms)):
+            wide = svg_box(label.svg()).width() if label is not None else 0.0
+            if label is not None and wide:
+                label.set_scale(min(1.0, max(SMALLEST, room / wide)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
 
     def set_values(self, values: Mapping[str, float]) -> None:
         for view in self._terms:

@@ -21,7 +21,7 @@ from engine.formats.planes_picture import draw_planes
 from engine.formats.runs import write_atomic
 from engine.formats.scene.common import SceneFileError
 from engine.formats.scene_export import SCENE_WRITERS, picture_of, scene_arrays
-from engine.payloads import Bars, Frames, ImageGrid, LatentMap, Moment, Payload, Plane, PlaneFrames, Planes
+from engine.payloads import Bars, Frames, ImageGrid, LatentMap, Moment, Payload, Plane, PlaneFrames, Planes, SeedPlane
 from engine.scene import Render, Scene, SceneFrames
 
 GAP, PANEL_GAP, STRIP_GAP = 1, 3, 6
@@ -197,6 +197,8 @@ def _pixels(target: Path, payload: Payload, stacked: bool = False) -> np.ndarray
         # Row 0 of the tiles lies at the low end of the upward axis; a picture's first row is at its top.
         tiles = np.asarray(payload.tiles)[::-1].reshape(rows * columns, *payload.tiles.shape[2:])
         return _sheet(tiles, columns, 0)
+    if isinstance(payload, SeedPlane):
+        return _seed_plane(payload)
     if isinstance(payload, Planes | PlaneFrames):
         return np.asarray(draw_planes(payload.planes), np.float32) / np.float32(255)
     if isinstance(payload, Scene | SceneFrames):
@@ -206,6 +208,27 @@ def _pixels(target: Path, payload: Payload, stacked: bool = False) -> np.ndarray
     if isinstance(payload, Bars) and payload.image is not None:
         return _sheet(np.asarray(payload.image)[None], 1, 0)
     raise ExportError(f"{target.name}: a {type(payload).__name__} is no picture; write it as .json or .npz")
+
+
+def _seed_plane(payload: SeedPlane) -> np.ndarray:
+    """The square of tiles with a ring around the spot, and the picture at the spot beside it; both enlarged by the
+    greatest whole factors that leave them no higher than half the long side, so that the ring is round."""
+    tiles, image = np.asarray(payload.tiles), np.asarray(payload.image)
+    rows, columns = tiles.shape[:2]
+    square = _grown(_sheet(tiles.reshape(rows * columns, *tiles.shape[2:]), columns, 0), LONG_SIDE // 2)
+    height, width = square.shape[:2]
+    y, x = np.ogrid[:height, :width]
+    away = np.hypot(x + 0.5 - payload.spot[0] * width, y + 0.5 - payload.spot[1] * height)
+    radius = max(2.5, min(height, width) / 40)
+    square[np.abs(away - radius) < 1.6] = 0.0  # dark around light: seen on any picture
+    square[np.abs(away - radius) < 0.8] = 1.0
+    return _beside([square, _grown(image, height)], PANEL_GAP)
+
+
+def _grown(sheet: np.ndarray, side: int) -> np.ndarray:
+    """``sheet`` (H, W, C) with each pixel repeated as often as its height stays within ``side``."""
+    factor = max(1, side // sheet.shape[0])
+    return sheet.repeat(factor, 0).repeat(factor, 1)
 
 
 def _sheet(images: np.ndarray, columns: int, gap: int) -> np.ndarray:

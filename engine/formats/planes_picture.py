@@ -1,5 +1,5 @@
-"""Planes as a picture for files: titles, heat, contours, backdrop, arrows, trails, and points or their pictures, on
-white. Knows no screen and no file."""
+"""Planes as a picture for files: titles, heat, contours, backdrop, lines, arrows, trails, and points or their pictures,
+on white. Knows no screen and no file."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ VIRIDIS = (
     "#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
 )  # fmt: skip
 """Even stops of the map for densities, as on the screen."""
+OPINION = ("#e8963a", "#7d4f22", "#22252b", "#1d5f6e", "#35b6c4")
+EVEN_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""The same for opinions, and where their contour lines lie between their ends."""
 LABELS = (
     "#4e9fe5", "#f2914a", "#4fb86a", "#e2595f", "#a583d6",
     "#b9866f", "#e58ac4", "#a3acb8", "#c9c24a", "#3fc0cc",
@@ -98,13 +101,15 @@ class _Canvas:
 def _draw(plane: Plane, side: int) -> Image.Image:
     canvas = _Canvas(plane.extent, side)
     if plane.heat is not None:
-        heat = Image.fromarray(heat_pixels(plane.heat)).resize(canvas.size, Image.Resampling.BILINEAR)
+        heat = Image.fromarray(heat_pixels(plane.heat, plane.heat_ends)).resize(canvas.size, Image.Resampling.BILINEAR)
         canvas.image.paste(heat)
     if plane.contours is not None:
-        _contours(canvas, plane.contours, (255, 255, 255, 190) if plane.heat is not None else (*INK, 200))
+        _contours(canvas, plane, (255, 255, 255, 190) if plane.heat is not None else (*INK, 200))
     faint = (255, 255, 255) if plane.heat is not None else (99, 104, 111)
     if plane.backdrop is not None:
         _dots(canvas, plane.backdrop, [(*faint, 120)] * len(plane.backdrop), 0.8)
+    if plane.lines is not None:
+        _lines(canvas, canvas.pixels(plane.lines), [(*_rgb(ACCENT), 190)] * len(plane.lines))
     if plane.arrows is not None and len(plane.arrows):
         _arrows(canvas, np.asarray(plane.arrows, float), (*faint, 170))
     colours = _colours(plane)
@@ -120,24 +125,30 @@ def _draw(plane: Plane, side: int) -> Image.Image:
     return canvas.image.convert("RGB").reduce(FINER)
 
 
-def heat_pixels(heat: Any) -> np.ndarray:
-    """A density (R, C) >= 0, row 0 lowest, as uint8 (R, C, 3), row 0 at the top, from nothing to its maximum."""
-    level = np.clip(np.nan_to_num(np.asarray(heat, float), nan=0.0, posinf=0.0, neginf=0.0), 0, None)[::-1]
-    level /= max(float(level.max()), 1e-30)
-    stops = np.array([_rgb(stop) for stop in VIRIDIS])
+def heat_pixels(heat: Any, ends: tuple[float, float] | None = None) -> np.ndarray:
+    """A density (R, C) >= 0, row 0 lowest, as uint8 (R, C, 3), row 0 at the top, from nothing to its maximum; with
+    ``ends`` an opinion between these two."""
+    level = np.nan_to_num(np.asarray(heat, float), nan=0.0, posinf=0.0, neginf=0.0)[::-1]
+    lo, hi = (0.0, max(float(level.max()), 1e-30)) if ends is None else ends
+    level = np.clip((level - lo) / (hi - lo), 0, 1)
+    stops = np.array([_rgb(stop) for stop in (VIRIDIS if ends is None else OPINION)])
     places = np.linspace(0, 1, len(stops))
     return np.stack([np.interp(level, places, stops[:, k]) for k in range(3)], axis=-1).round().astype(np.uint8)
 
 
-def _contours(canvas: _Canvas, density: Any, colour: tuple[int, ...]) -> None:
+def _contours(canvas: _Canvas, plane: Plane, colour: tuple[int, ...]) -> None:
     """Lines of a density (R, C), row 0 lowest, between the centres of its cells."""
     from skimage.measure import find_contours  # a third of a second, for this alone
 
-    z = np.nan_to_num(np.asarray(density, float), nan=0.0, posinf=0.0, neginf=0.0)
+    z = np.nan_to_num(np.asarray(plane.contours, float), nan=0.0, posinf=0.0, neginf=0.0)
+    top, ends = float(z.max(initial=0.0)), plane.heat_ends
+    levels = [share * top for share in LEVELS if top > 0]
+    if ends is not None:
+        levels = [ends[0] + share * (ends[1] - ends[0]) for share in EVEN_LEVELS]
     cell = np.array(canvas.size) / z.shape[::-1]
     layer, draw = canvas.layer()
-    for level in LEVELS if min(z.shape) > 1 and z.max() > 0 else ():
-        for line in find_contours(z, level * z.max()):
+    for level in levels if min(z.shape) > 1 else ():
+        for line in find_contours(z, level):
             places = (line[:, ::-1] + 0.5) * cell
             places[:, 1] = canvas.size[1] - places[:, 1]
             draw.line(places.ravel().tolist(), fill=colour, width=FINER)
@@ -199,9 +210,14 @@ def _trails(canvas: _Canvas, trails: Any, colours: Sequence[Rgb]) -> None:
     bounds = np.unique(np.linspace(0, places.shape[1] - 1, len(FADES) + 1).round().astype(int))
     pieces = list(pairwise(bounds))
     for (begin, end), alpha in zip(pieces, FADES[len(FADES) - len(pieces) :], strict=True):
-        layer, draw = canvas.layer()
-        for line, colour in zip(places[:, begin : end + 1], colours, strict=True):
-            good = line[np.isfinite(line).all(axis=1)]
-            if len(good) > 1:
-                draw.line(good.ravel().tolist(), fill=(*colour, alpha), width=FINER)
-        canvas.image.alpha_composite(layer)
+        _lines(canvas, places[:, begin : end + 1], [(*colour, alpha) for colour in colours])
+
+
+def _lines(canvas: _Canvas, places: np.ndarray, colours: Sequence[tuple[int, ...]]) -> None:
+    """Lines through ``places`` (L, T, 2) in pixels, each in its colour; corners that are not finite are left out."""
+    layer, draw = canvas.layer()
+    for line, colour in zip(places, colours, strict=True):
+        good = line[np.isfinite(line).all(axis=1)]
+        if len(good) > 1:
+            draw.line(good.ravel().tolist(), fill=colour, width=FINER)
+    canvas.image.alpha_composite(layer)

@@ -15,7 +15,8 @@ import numpy as np
 from engine.formats.scene.common import refuse
 from engine.formats.scene.write import WRITERS, world
 from engine.payloads import Payload
-from engine.scene import Lines, Mesh, Points, Scene, SceneFrames, Thing
+from engine.probes import camera_of
+from engine.scene import Field, Lines, Mesh, Points, Scene, SceneFrames, Thing
 
 PICTURE = (960, 640)
 GROUND = (1.0, 1.0, 1.0)
@@ -89,6 +90,12 @@ def picture_of(scene: Scene | SceneFrames) -> np.ndarray:
 
     up = (0.0, 1.0, 0.0) if scene.up == "y" else (0.0, 0.0, 1.0)
     home = getattr(scene, "home", None)
+    field = next((thing for thing in scene.things if isinstance(thing, Field)), None)
+    if field is not None:  # from where it was seen
+        stand = Camera(*camera_of(field.camera))
+        height, width = np.shape(field.alpha)
+        size = (PICTURE[0], max(1, round(PICTURE[0] * height / width)))
+        return np.asarray(render(scene.things, stand, *size, GROUND, finer=2)[0], np.float32)
     if home is not None:
         eye, target = home
     else:

@@ -77,3 +77,11 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         out: Tensor = self.net(z)
         return out
+
+    def first_weights(self) -> Tensor:
+        """The matrix (hidden, latent) that the code meets first."""
+        return next(self.net[0].parameters()).detach()
+
+    def first_features(self) -> nn.Module:
+        """The layer whose output is the first that has a place in the picture."""
+        return next(layer for layer in self.net if isinstance(layer, nn.Unflatten))

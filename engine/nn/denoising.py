@@ -1,7 +1,7 @@
 """What all studies that turn noise into pictures have in common: noise, guidance, and the probes that show the steps.
 
 A mixin that knows a network only through :meth:`Denoising.predict` and the space it works in only through
-``to_pictures`` and ``from_images``. The probes that begin with a real picture are in ``denoising_real``.
+``decoded`` and ``from_images``. The probes that begin with a real picture are in ``denoising_real``.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from engine.data.tensors import ImageTensors
 from engine.machine import fast_bf16
 from engine.nn.average import Average, MeanOverTime
-from engine.nn.latent_probes import pictures
 from engine.nn.noising import Look, Noising, clipped, guided, look_of
+from engine.nn.pictures import pictures
 from engine.nn.samplers import SAMPLERS, Sampler, State, sampling
 from engine.params import BadValue
 from engine.payloads import Curves, Frames, ImageGrid
@@ -61,7 +61,7 @@ class SeededNoise:
 
 class Denoising:
     """Needs from the study: ``net``, ``average``, ``noising``, ``over_time``, ``kind``, knobs ``precision`` ...; for
-    another space than pixels also ``space``, ``bound``, ``to_pictures`` and ``from_images``."""
+    another space than pixels also ``space``, ``bound``, ``decoded`` and ``from_images``."""
 
     p: Any
     source: ImageTensors
@@ -102,9 +102,13 @@ class Denoising:
         """Pictures (N, C, H, W) in 0..1 as x."""
         return images * 2 - 1
 
+    def decoded(self, x: Tensor) -> Tensor:
+        """x as pictures (N, C, H, W), about 0..1."""
+        return (x + 1) / 2
+
     def to_pictures(self, x: Tensor) -> np.ndarray:
         """x as float32 (N, H, W, C) in 0..1."""
-        return pictures((x + 1) / 2)
+        return pictures(self.decoded(x))
 
     def noise_pictures(self, look: Look) -> np.ndarray:
         """The predicted noise, or velocity where the network predicts one; grey is 0."""

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from engine.nn.denoising import DRAG_STEPS, ETA, GUIDANCE, LABEL, SAMPLER, SEED, STEPS, WEIGHTS, Denoising, SeededNoise
 from engine.nn.gaussian import slerp
-from engine.nn.latent_probes import array, pictures
 from engine.nn.noising import Look
+from engine.nn.pictures import array, pictures
 from engine.nn.samplers import DDPM, SAMPLERS, State, inverting
 from engine.payloads import Frames, ImageGrid, Plane, PlaneFrames
 from engine.probes import NO_CLASS, Item, Label, Mask, Number, Seed, Steps, mask_cells, probe

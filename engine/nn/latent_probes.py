@@ -1,21 +1,24 @@
 """The probes that every model with an encoder and a decoder answers alike. Knows no loss and no network.
 
-A study mixes in :class:`LatentProbes` and says how to encode and decode; the questions are then the same for all.
+A study mixes in :class:`LatentProbes` and says how to encode and decode; the questions are then the same for all. What
+needs no encoder is asked of every generator, in :mod:`engine.nn.generator`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine.data.tensors import ImageTensors
 from engine.nn.gaussian import slerp
+from engine.nn.generator.gathered import GeneratorProbes
+from engine.nn.generator.generator import weights_state
+from engine.nn.generator.sliders import SliderProbes
+from engine.nn.pictures import array, pictures
 from engine.payloads import Bars, Frames, ImageGrid, LatentMap
-from engine.probes import Choice, Hint, Item, Latent, Number, Seed, Steps, probe
+from engine.probes import Choice, Hint, Item, Number, Seed, Steps, probe
 
 MAP_POINTS = 2000
 HINT_ITEMS = 500
@@ -27,13 +30,9 @@ class NotFinite(ArithmeticError):
     """The network answers with numbers that are not finite; the message is one line for the person."""
 
 
-class LatentProbes:
-    """Needs ``encode``, ``decode_images``, ``draw_codes`` and ``activity`` of the study, and ``p.latent``."""
+class EncoderProbes(SliderProbes):
+    """The probes that need the encoder, on top of the sliders; see :class:`LatentProbes`."""
 
-    p: Any
-    source: ImageTensors
-    device: torch.device
-    dragging: bool
     _measured: tuple[int, Tensor, Tensor] | None = None
     """The codes that were measured last, and the state of the weights then."""
 
@@ -45,13 +44,17 @@ class LatentProbes:
         """(B, d) -> pictures (B, C, H, W) in 0..1."""
         raise NotImplementedError
 
-    def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
-        """``count`` codes (count, d) to make new pictures from."""
-        raise NotImplementedError
-
     def activity(self, mean: Tensor, sigma: Tensor) -> tuple[Tensor, str]:
         """How much each dimension says of the image, (d,), and the name of that number."""
         raise NotImplementedError
+
+    # ---- as a generator ----
+
+    def decode_w(self, w: Tensor) -> Tensor:
+        return self.decode_images(w)
+
+    def encode_w(self, x: Tensor) -> Tensor:
+        return self.encode(x)[0]
 
     # ---- shared ----
 
@@ -63,7 +66,7 @@ class LatentProbes:
         """
         count = min(count, len(self.source.held_out))
         kept = self._measured
-        if kept is None or len(kept[1]) < count or not (self.dragging or kept[0] == self._weights_state()):
+        if kept is None or len(kept[1]) < count or not (self.dragging or kept[0] == weights_state(self)):
             kept = self._measure(count)
         return kept[1][:count], kept[2][:count]
 
@@ -73,13 +76,8 @@ class LatentProbes:
         mean, sigma = torch.cat([m for m, _ in batches]), torch.cat([s for _, s in batches])
         if not bool(torch.isfinite(mean).all() and torch.isfinite(sigma).all()):
             raise NotFinite("the encoder's codes are not finite numbers: training has diverged")
-        self._measured = (self._weights_state(), mean, sigma)
+        self._measured = (weights_state(self), mean, sigma)
         return self._measured
-
-    def _weights_state(self) -> int:
-        """A number that rises whenever a weight is written to: torch counts that for each tensor."""
-        parts = [part for part in vars(self).values() if isinstance(part, nn.Module)]
-        return sum(p._version for part in parts for p in part.parameters())
 
     def hints(self) -> dict[str, Hint]:
         mean, sigma = self.codes(HINT_ITEMS)
@@ -96,33 +94,7 @@ class LatentProbes:
             )
         }
 
-    def _z(self, z: tuple[float, ...]) -> Tensor:
-        return torch.tensor([z], dtype=torch.float32, device=self.device)
-
     # ---- probes ----
-
-    @probe(
-        ImageGrid,
-        title="Latent sliders",
-        refresh=0.1,
-        z=Latent("latent", text="The code z that is decoded; the most active dimensions come first."),
-    )
-    def decode(self, z: tuple[float, ...]) -> ImageGrid:
-        """The picture that the decoder makes of the code z set by the sliders."""
-        return ImageGrid(pictures(self.decode_images(self._z(z))))
-
-    @probe(
-        ImageGrid,
-        title="Samples",
-        refresh=0.5,
-        count=Number(25, 1, 400, text="How many pictures are drawn."),
-        seed=Seed(text="The seed of the random codes: the same seed shows the same codes while the model learns."),
-    )
-    def samples(self, count: int, seed: int) -> ImageGrid:
-        """New pictures: random codes, decoded."""
-        generator = torch.Generator().manual_seed(seed)
-        z = self.draw_codes(count, generator).to(self.device)
-        return ImageGrid(pictures(self.decode_images(z)))
 
     @probe(
         ImageGrid,
@@ -144,41 +116,16 @@ class LatentProbes:
         return {"decoded": self.decode_images(self.encode(x)[0])}
 
     @probe(
-        ImageGrid,
-        title="Traversal",
-        refresh=1.0,
-        z=Latent("latent", text="The code around which each dimension is moved."),
-        dimensions=Number(8, 1, 32, text="How many of the most active dimensions are shown."),
-        steps=Steps(11, 3, 31, text="How many pictures a row has."),
-        reach=Number(3.0, 0.5, 6.0, text="How far each dimension is moved, in its own standard deviations."),
-    )
-    def traversal(self, z: tuple[float, ...], dimensions: int, steps: int, reach: float) -> ImageGrid:
-        """Each row moves one dimension of the code by so many of its standard deviations; the others stay put."""
-        hint = self.hints()["z"]
-        order = hint.order[: min(dimensions, len(z))]
-        span = torch.linspace(-reach, reach, steps)
-        grid = self._z(z).repeat(len(order) * steps, 1)
-        for row, d in enumerate(order):
-            values = hint.mean[d] + span * hint.spread[d]
-            grid[row * steps : (row + 1) * steps, d] = values.to(grid)
-        return ImageGrid(
-            pictures(self.decode_images(grid)),
-            columns=steps,
-            rows=tuple(f"z{d + 1}" for d in order),
-            heads=tuple(f"{v:+.1f}" if abs(v) > 0.05 else "0" for v in span.tolist()),
-        )
-
-    @probe(
         Frames,
         title="Interpolation",
-        a=Item("held_out:0", text="The image where the path begins: pick a thumbnail or drop an image file."),
-        b=Item("held_out:1", text="The image where the path ends."),
+        a=Item("held_out:0", codes=True, text="Where the path begins: a thumbnail, an image file or a seed."),
+        b=Item("held_out:1", codes=True, text="Where the path ends."),
         method=Choice(("lerp", "slerp"), text="A straight line between the codes, or an arc that keeps their length."),
         steps=Steps(16, 2, 120, text="How many pictures the path has, ends included."),
     )
     def interpolation(self, a: str, b: str, method: str, steps: int) -> Iterator[Frames]:
         """The decoder's pictures along a path between the codes of two images."""
-        za, zb = self.encode(self.source.item(a))[0][0], self.encode(self.source.item(b))[0][0]
+        (za,), (zb,) = (code for reference in (a, b) for code in self.w_of(reference) if not isinstance(code, float))
         for i in range(steps):
             t = i / (steps - 1)
             z = slerp(za, zb, t) if method == "slerp" else torch.lerp(za, zb, t)
@@ -275,12 +222,5 @@ class LatentProbes:
         return Bars(array(activity[list(places)]), names=names, value_name=name, caption=f"Σ = {activity.sum():.2f}")
 
 
-def pictures(x: Tensor) -> np.ndarray:
-    """(N, C, H, W) -> float32 (N, H, W, C) within 0..1, on the CPU; what is not a number is black."""
-    shown = x.detach().float().nan_to_num(0.0).clamp(0, 1)
-    return np.ascontiguousarray(shown.permute(0, 2, 3, 1).cpu().numpy())
-
-
-def array(x: Tensor) -> np.ndarray:
-    """float32 on the CPU, a copy of its own."""
-    return x.detach().float().cpu().numpy().copy()
+class LatentProbes(GeneratorProbes, EncoderProbes):
+    """Needs ``encode``, ``decode_images``, ``draw_codes`` and ``activity`` of the study, and ``p.latent``."""

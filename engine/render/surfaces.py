@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from engine.geometry.measures import unit
-from engine.scene import Arrows, Handles, Lines, Mesh, Points, Sheet, Thing
+from engine.probes import camera_of
+from engine.scene import Arrows, Field, Frustums, Handles, Lines, Mesh, Points, Sheet, Thing
 
 TERMS = {"orange": "#e69f00", "purple": "#b07cd8", "blue": "#56b4e9", "green": "#2bb07f", "red": "#e0524d"}
 """Colours of terms by name, as on the screen."""
@@ -22,6 +23,8 @@ VIRIDIS = (
     "#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
 )  # fmt: skip
 """Even stops of the map for numbers, as on the screen."""
+RELIEF = 1.15
+"""A picture with depth has no surface between neighbouring pixels whose depths differ by more than this factor."""
 HEAD = 0.25
 """Length of an arrow's head, as a share of the arrow."""
 
@@ -249,6 +252,51 @@ def _handles(thing: Handles, up: int) -> list[Look]:
     return looks
 
 
+def _field(thing: Field, up: int) -> list[Look]:
+    """The pixels' middles as corners of a relief, with none between what is near and what is far behind it."""
+    eye, target, above, fov = (np.asarray(v, np.float64) for v in camera_of(thing.camera))
+    alpha, depth = np.asarray(thing.alpha, np.float64), np.asarray(thing.depth, np.float64)
+    height, width = alpha.shape
+    ahead = unit((target - eye)[None])[0]
+    right = unit(np.cross(ahead, above)[None])[0]
+    tall = np.tan(np.radians(fov) / 2)
+    x = ((np.arange(width) + 0.5) * 2 / width - 1) * tall * width / height
+    y = (1 - (np.arange(height) + 0.5) * 2 / height) * tall
+    ways = ahead + x[None, :, None] * right + y[:, None, None] * np.cross(right, ahead)
+    seen = (alpha > 0.02) & (depth > 0)
+    number = np.arange(height * width).reshape(height, width)
+    corners = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], axis=-1).reshape(-1, 4)
+    far = depth.ravel()[corners]
+    good = seen.ravel()[corners].all(axis=1) & (far.max(axis=1) < RELIEF * far.min(axis=1))
+    faces = np.concatenate([corners[good][:, [0, 1, 2]], corners[good][:, [0, 2, 3]]])
+    covers = alpha.ravel().clip(0, 1)
+    straight = np.asarray(thing.image, np.float64).reshape(-1, 3) / np.maximum(covers, 1e-3)[:, None]
+
+    def shade(seen: Any, part: Any, start: Any, ray: Any) -> Shading:
+        w = weights(seen[faces[part]], start, ray)
+        colour = np.einsum("nk,nkj->nj", w, straight[faces[part]])
+        return colour.clip(0, 1), np.einsum("nk,nk->n", w, covers[faces[part]]), None
+
+    return [Look(_world(thing, eye + ways * depth[..., None]), shade, faces=faces)]
+
+
+def _frustums(thing: Frustums, up: int) -> list[Look]:
+    """Edges from the eyes and round the pictures, and the pictures."""
+    count = len(thing.eyes)
+    corners = np.asarray(thing.corners, np.float64).reshape(-1, 4, 3)
+    places = np.concatenate([np.asarray(thing.eyes, np.float64).reshape(-1, 1, 3), corners], axis=1)
+    edges = np.array([[0, 1], [0, 2], [0, 3], [0, 4], [1, 2], [2, 3], [3, 4], [4, 1]])
+    segments = (5 * np.arange(count)[:, None, None] + edges).reshape(-1, 2)
+    colour = np.broadcast_to(colour_of(thing.colour), (len(segments), 3))
+    looks = [Look(_world(thing, places), _even(colour), segments=segments, size=1.25)]
+    if thing.images is None:
+        return looks
+    for at, image in zip(corners, np.asarray(thing.images), strict=True):
+        sheet = Sheet(name="", corner=at[3], u=at[2] - at[3], v=at[0] - at[3], image=image)
+        looks += _sheet(replace(sheet, origin=thing.origin, transform=thing.transform), up)
+    return looks
+
+
 _LOOKS: dict[type[Thing], Callable[[Any, int], list[Look]]] = {
     Points: _points,
     Mesh: _mesh,
@@ -256,4 +304,6 @@ _LOOKS: dict[type[Thing], Callable[[Any, int], list[Look]]] = {
     Arrows: _arrows,
     Sheet: _sheet,
     Handles: _handles,
+    Field: _field,
+    Frustums: _frustums,
 }

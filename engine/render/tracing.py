@@ -38,17 +38,19 @@ class Trace:
     evaluations: int
 
 
-def camera_rays(camera: CameraLike, width: int, height: int) -> tuple[Floats, Floats, Floats]:
-    """The eye (3,), the unit directions (H * W, 3) through the pixels' middles, row 0 at the top, and the unit viewing
-    direction (3,)."""
+def camera_rays(
+    camera: CameraLike, width: int, height: int, shift: tuple[float, float] = (0.5, 0.5)
+) -> tuple[Floats, Floats, Floats]:
+    """The eye (3,), the unit directions (H * W, 3) through the pixels' middles or another place in each, ``shift`` from
+    its upper left corner, row 0 at the top, and the unit viewing direction (3,)."""
     eye, target, up = (np.asarray(v, np.float64) for v in camera[:3])
     forward = (target - eye) / np.linalg.norm(target - eye)
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
     above = np.cross(right, forward)
     reach = np.tan(np.radians(camera[3]) / 2)
-    y = reach * (1 - 2 * (np.arange(height) + 0.5) / height)
-    x = reach * width / height * (2 * (np.arange(width) + 0.5) / width - 1)
+    y = reach * (1 - 2 * (np.arange(height) + shift[1]) / height)
+    x = reach * width / height * (2 * (np.arange(width) + shift[0]) / width - 1)
     through = forward + x[None, :, None] * right + y[:, None, None] * above
     through /= np.linalg.norm(through, axis=2, keepdims=True)
     return eye.astype(np.float32), through.reshape(-1, 3).astype(np.float32), forward.astype(np.float32)

@@ -86,6 +86,19 @@ class Records:
             m.Failure("train", "Training diverged", str(e), advice, epoch=self._desk.epoch, diverged=True)
         )  # fmt: skip
 
+    # ---- directions ----
+
+    def keep_directions(self, order: m.KeepDirections) -> None:
+        """Takes the directions of now; the run, once there is one, holds them from then on."""
+        from engine.formats.directions import NAME, write
+
+        session = self._desk.need_session()
+        if order.directions == session.directions:
+            return
+        session.directions = order.directions
+        if session.run is not None:
+            write(session.run.folder / NAME, order.directions)
+
     # ---- snapshots ----
 
     def begin_training(self) -> None:

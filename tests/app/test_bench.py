@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 import app.bench
-from app.bench import hands_on, startup
+from app.bench import hands_on, seed_plane, startup
 from app.bench.bare_engine import BareEngine
 from app.bench.rows import Row, median, percentile, table, write_json
 from app.tour.hand import Hand
@@ -144,6 +144,17 @@ def test_every_move_of_the_slider_is_answered_and_none_before_it_was_made(rig: R
     assert min(seconds) > 0.0005
     assert max(seconds) < 20
     assert "ask" not in vars(rig.window.bench)  # nothing is left listening
+
+
+def test_a_hand_goes_round_in_the_plane_and_every_move_is_answered(rig: Rig) -> None:
+    seen: list[tuple[float, float]] = []
+    rig.window.bench.control_changed.connect(lambda probe, name, value: seen.append(value))
+    seconds = seed_plane.PlaneRun(rig).run(moves=25)
+    assert len(seconds) == 25
+    assert 0.0005 < min(seconds) <= max(seconds) < 20
+    away = [math.hypot(u - 0.5, v - 0.5) for u, v in seen]
+    assert len(set(seen)) >= 20
+    assert all(0.2 < r < 0.55 for r in away), "on a circle around the middle"
 
 
 def test_a_slow_engine_shows_in_the_latency(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ def test_keys_after_a_click_in_the_catalogue_are_the_windows(drive: Driver) -> N
 
 def test_digits_raise_probes_and_r_resets_the_active_one(drive: Driver) -> None:
     drive.open()
-    names = list(drive.stage.docks)
+    names = list(drive.stage.docks)[:9]
     for i, name in enumerate(names, start=1):
         drive.key(str(i))
         drive.until(lambda name=name: drive.stage.docks[name].on_screen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from engine.formats.export import GAP, PANEL_GAP, STRIP_GAP, WRITERS, ExportError, check_ending, write
-from engine.payloads import Bars, Frames, ImageGrid
+from engine.payloads import Bars, Frames, ImageGrid, SeedPlane, Strips
 
 
 def whole_255ths(n: int, h: int, w: int, c: int, seed: int = 0) -> np.ndarray:
@@ -131,3 +132,39 @@ def test_what_cannot_be_a_picture_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="a Bars is no picture"):
         write(str(tmp_path / "a.strip.png"), [Bars(np.ones(3, np.float32))])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_seed_plane_is_its_square_with_a_ring_at_the_spot_and_the_picture_beside_it(tmp_path: Path) -> None:
+    tiles = np.zeros((2, 2, 16, 16, 1), np.float32)
+    tiles[0, 1], tiles[1, 0] = 0.4, 0.6
+    image = np.full((16, 16, 1), 0.2, np.float32)
+    plane = SeedPlane(image, tiles, (0.25, 0.75), ("a", "b", "c", "d"))
+    write(str(tmp_path / "plane.png"), [plane])
+    pixels = read(tmp_path / "plane.png")[..., 0]
+    assert pixels.shape == (256, 256 + PANEL_GAP + 256)
+    assert [pixels[y, x] for y, x in ((20, 20), (20, 240), (240, 20), (240, 240))] == [0, 102, 153, 0]
+    assert pixels[192, 64] == 153, "the spot: a quarter to the right, three quarters down"
+    assert pixels[192, 64 + 6] == pixels[192 - 7, 64] == 255, "a fortieth of the side away from it, 6.4 pixels"
+    assert pixels[192, 64 + 7] == pixels[192 - 6, 64] == 0
+    assert (pixels[:, 256 : 256 + PANEL_GAP] == 255).all()
+    assert (pixels[:, 256 + PANEL_GAP :] == 51).all()
+    write(str(tmp_path / "plane.npz"), [plane])
+    with np.load(tmp_path / "plane.npz") as arrays:
+        np.testing.assert_array_equal(arrays["tiles"], tiles)
+        assert tuple(arrays["spot"]) == (0.25, 0.75)
+        assert list(arrays["names"]) == ["a", "b", "c", "d"]
+
+
+def test_strips_are_written_with_their_vectors(tmp_path: Path) -> None:
+    vectors = np.eye(2, 3, dtype=np.float32)
+    strips = Strips(whole_255ths(6, 4, 4, 1), 3, rows=("one", "two"), vectors=vectors, space="w")
+    for ending in ("png", "npz", "json"):
+        write(str(tmp_path / f"strips.{ending}"), [strips])
+    with np.load(tmp_path / "strips.npz") as arrays:
+        np.testing.assert_array_equal(arrays["vectors"], vectors)
+        assert str(arrays["space"]) == "w"
+    told = json.loads((tmp_path / "strips.json").read_text())
+    assert (told["vectors"], told["rows"], told["control"]) == (vectors.tolist(), ["one", "two"], "directions")
+    grid = ImageGrid(strips.images, 3)
+    write(str(tmp_path / "grid.png"), [grid])
+    np.testing.assert_array_equal(read(tmp_path / "strips.png"), read(tmp_path / "grid.png"))

@@ -181,11 +181,11 @@ def test_the_real_jobs_are_the_functions_of_viewing() -> None:
     bell = Bell()
     lane = Lane(bell)
     points = np.array([[0.0, 0, 0], [1, 0, 0]], np.float32)
-    lane.ask("p", "project", xyz=points, matrix=np.eye(4))
+    lane.ask("p", "inside_planes", places=points, planes=[[1, 0, 0, -0.5]])
     bell.wait()
     (answer,) = lane.drain()
     assert not answer.failure
-    assert len(answer.value) == 2
+    assert answer.value.tolist() == [False, True]
     lane.ask("p", "__import__", name="os")
     bell.wait()
     assert lane.drain()[0].failure

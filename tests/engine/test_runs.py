@@ -12,9 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine.formats import marks, runs
+from engine.formats import runs
 from engine.formats.runs import KEEP, Run, RunError, flatten, read_snapshot, recent, unflatten, write_atomic
-from engine.messages import Mark
 
 CONFIG = {"study": "vae", "data": "digits", "folder": "", "knobs": {"latent": 2}, "seed": 5, "target": 100}
 STATE = {"parts": {"net": {"w": torch.arange(6.0).reshape(2, 3)}}, "step": 3}
@@ -310,18 +309,6 @@ def test_truncating_keeps_the_rows_up_to_the_step(run: Run) -> None:
     assert run.metrics()["loss"][0].tolist() == [1, 2, 3, 4, 5, 6, 7]
     run.truncate_metrics(100)
     assert len(run.metrics()["loss"][0]) == 7
-
-
-def test_marks_outlive_a_cut_off_line_and_go_when_training_goes_back(run: Run) -> None:
-    assert marks.read(run.folder) == ()
-    marks.append(run.folder, [Mark(3, 'a "b", c'), Mark(9, "d")])
-    marks.append(run.folder, [Mark(12, "é")])
-    with open(run.folder / marks.NAME, "a") as f:
-        f.write("15,half a li")
-    assert marks.read(run.folder) == (Mark(3, 'a "b", c'), Mark(9, "d"), Mark(12, "é"))
-    run.truncate_metrics(9)
-    assert marks.read(run.folder) == (Mark(3, 'a "b", c'), Mark(9, "d"))
-    assert (run.folder / marks.NAME).read_text().startswith("step,text\n")
 
 
 # ---- many snapshots -----------------------------------------------------------------------------------------------

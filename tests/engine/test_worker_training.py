@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from engine import messages as m
-from engine.formats import marks, runs
+from engine.formats import runs
 from engine.formats.runs import Run, read_snapshot
 from engine.worker import training
 
@@ -436,28 +436,6 @@ def test_going_back_and_on_branches_so_that_the_later_snapshots_stay(driver: Any
     assert branch.snapshots() == (10, 15)
     assert branch.metrics()["loss"][0].tolist() == list(range(1, 16))
     assert driver.all(m.Saved)[-1].run == str(branch.folder)
-
-
-def test_marks_of_a_step_are_shown_logged_and_come_back_up_to_the_snapshot(driver: Any, plan: Any, tmp_path: Path) -> None:
-    plan["mark"] = 4
-    driver.open()
-    driver.post(m.AutosaveTo(str(tmp_path / "run")), m.Train(10))
-    driver.settle()
-    sent = [mark for report in driver.all(m.Marks) for mark in report.marks]
-    assert sent == [m.Mark(4, "mark, 4"), m.Mark(8, "mark, 8")]
-    assert "step 8: mark, 8" in [notice.text for notice in driver.all(m.Notice)]
-    assert marks.read(tmp_path / "run") == tuple(sent)
-    driver.post(m.Train(10))
-    driver.settle()
-    assert [mark.step for mark in marks.read(tmp_path / "run")] == [4, 8, 12, 16, 20]
-    driver.post(m.LoadSnapshot(10))
-    assert driver.until(m.Opened).marks == tuple(sent)
-    driver.post(m.LoadSnapshot(20))
-    assert len(driver.until(m.Opened).marks) == 5
-    driver.post(m.LoadSnapshot(10), m.Train(2))
-    driver.settle()
-    assert [mark.step for mark in marks.read(tmp_path / "run")] == [4, 8, 12, 16, 20]
-    assert [mark.step for mark in marks.read(tmp_path / "run-from-10")][:2] == [4, 8]
 
 
 def test_a_snapshot_that_is_not_there_or_does_not_fit_changes_nothing(driver: Any, tmp_path: Path) -> None:

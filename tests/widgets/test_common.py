@@ -21,6 +21,8 @@ from shiboken6 import isValid
 import app.panels
 import widgets
 from engine.probes import Camera, Choice, Item, Label, Latent, Mask, Number, Paths, Places, Seed, Toggle, Tree
+from engine.sketch import Sketch
+from engine.steering import Directions, KeyFrames, Spot
 from engine.study import Term
 from widgets.controls.fields import IconButton
 from widgets.controls.scale import Scale
@@ -99,6 +101,13 @@ MAKERS: dict[str, Make] = {
     "widgets.controls.fields.IconButton": lambda cls, host: cls("x", "Closes.", "Close"),
     "widgets.controls.fields.NumberEdit": lambda cls, host: cls(Scale(0, 1)),
     "widgets.controls.fields.NumberBox": lambda cls, host: cls(3.0),
+    "widgets.controls.sketch.SketchBoard": lambda cls, host: cls("s", Sketch(), KNOBS),
+    "widgets.controls.spot.SpotBox": lambda cls, host: cls("spot", Spot(), KNOBS),
+    "widgets.controls.key_frames.KeyFrameRow": lambda cls, host: cls("keys", KeyFrames(), KNOBS),
+    "widgets.controls.directions.DirectionList": lambda cls, host: cls("directions", Directions(), KNOBS),
+    "widgets.controls.directions._Track": lambda cls, host: cls(-1.0, 1.0, 0.0, label="x", label_width=96),
+    "widgets.controls.name_edit.NameEdit": lambda cls, host: cls(("taken",)),
+    "widgets.views.strips._Keep": lambda cls, host: cls(host),
     "widgets.controls.paths.FileRow": lambda cls, host: cls("a-folder/a-scan.ply"),
     "widgets.controls.paths.PathList": lambda cls, host: cls("files", Paths(), KNOBS),
     "widgets.controls.text_line.TextLine": lambda cls, host: cls(

@@ -206,26 +206,6 @@ def test_keys_move_the_crosshair(view: CurvesView, qtbot: Any) -> None:
     assert view.cursor_step() is None
 
 
-def test_what_happened_is_a_line_with_its_words_until_training_goes_back(view: CurvesView) -> None:
-    view.add_events([(1000, "three classes lost"), (500, "grown to 16 x 16")])
-    assert view.canvas.events == ((500, "grown to 16 x 16"), (1000, "three classes lost"))
-    box = view.canvas.box
-    x0, x1 = box.viewRange()[0]
-    expected = (np.array([500, 1000]) - x0) / (x1 - x0) * box.width()
-    np.testing.assert_allclose(view.canvas._events.shown(), expected)
-    assert view.canvas.event_at(QPointF(expected[1] + 3, 40)) == (1000, "three classes lost")
-    assert view.canvas.event_at(QPointF(expected[1] + 6, 40)) is None
-    before = view.canvas.grab().toImage()
-    view.append("now", "elbo", STEPS[700:], ELBO[700:])  # trained on from step 700: what came after is undone
-    assert view.canvas.events == ((500, "grown to 16 x 16"),)
-    QApplication.processEvents()
-    assert view.canvas.grab().toImage() != before
-    view.set_log(True, False)
-    assert len(view.canvas._events.shown()) == 1
-    view.set_current("another")
-    assert view.canvas.events == ()
-
-
 def test_clicking_a_snapshot_tick_tells_its_step(view: CurvesView, qtbot: Any) -> None:
     view.set_markers([500, 1000, 2000])
     bottom = view.canvas.box.viewRange()[1][0]

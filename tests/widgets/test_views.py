@@ -14,7 +14,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu
 
-from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes
+from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes, SeedPlane, Strips
 from engine.scene import Render, Scene, SceneFrames
 from widgets.theme import theme
 from widgets.views import VIEWS, View, view_for
@@ -56,6 +56,8 @@ def test_the_table_finds_views_along_the_bases() -> None:
         Curves: "CurvesPayloadView",
         Planes: "PlanesView",
         PlaneFrames: "PlaneFramesView",
+        SeedPlane: "SeedPlaneView",
+        Strips: "StripsView",
         Render: "RenderView",
         Scene: "SceneView",
         SceneFrames: "SceneFramesView",

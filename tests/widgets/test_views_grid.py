@@ -95,11 +95,13 @@ def test_a_hundred_colour_pictures_are_converted_fast() -> None:
 def test_layout_takes_the_largest_whole_factor_of_all_column_counts(count: int) -> None:
     area = QRect(8, 8, 777, 333)
     layout = lay_out(count, 28, 28, 0, area, 4)
-    best = 0
+    best = 0.0
     for k in range(1, count + 1):
         rows = -(-count // k)
-        best = max(best, min((777 - (k - 1) * 4) // (k * 28), (333 - (rows - 1) * 4) // (rows * 28)))
-    assert layout.tile_w == 28 * best
+        best = max(best, min((777 - (k - 1) * 4) / (k * 28), (333 - (rows - 1) * 4) / (rows * 28)))
+    # by 1 instead of 1.6 it would leave more than half of the room: there the factor need not be whole
+    assert layout.tile_w == (28 * int(best) if best >= 2 else int(28 * best + 1e-6))
+    assert (best < 2) == (count == 100)
     for i in range(count):
         assert area.contains(layout.rect(i))
     assert layout.at(area.x() - 5, area.y()) is None

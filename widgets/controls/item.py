@@ -1,4 +1,5 @@
-"""Picks one image: from thumbnails, one after the other, at random, or a file that is dropped in.
+"""Picks one image: from thumbnails, one after the other, at random, or a file that is dropped in; where codes are what
+is picked, a seed as well.
 
 Knows the first items of the data as uint8 arrays. Reads no file: the engine does, and may send a thumbnail later.
 """
@@ -14,10 +15,12 @@ from PySide6.QtCore import QMimeData, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFontMetrics, QIcon, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
-from engine.probes import Item, Knobs
+from engine.probes import Item, Knobs, Seed
+from engine.steering import LAST_SEED
 from widgets.controls.fields import IconButton, enabled_because
 from widgets.controls.item_popup import PARTS, THUMB, ThumbPopup, thumb_pixmap
 from widgets.controls.settle import Settle
+from widgets.controls.simple import SeedBox
 from widgets.theme import UNIT, icon, theme
 
 if TYPE_CHECKING:
@@ -49,7 +52,8 @@ def item_thumbnail(value: str, preview: DataPreview | None, files: Mapping[str, 
 
 
 class ItemPicker(QWidget):
-    """One image of the data or of the person's. Value: ``held_out:12``, ``train:3`` or ``file:PATH``."""
+    """One image of the data or of the person's. Value: ``held_out:12``, ``train:3`` or ``file:PATH``; where the control
+    says ``codes`` also ``seed:5``, the code that the model draws with that seed."""
 
     moved = Signal(object)
     settled = Signal(object)
@@ -59,6 +63,7 @@ class ItemPicker(QWidget):
         super().__init__(parent)
         self._default = self._value = control.default
         self._name = control.label or name
+        self.seed_box = self._make_seed_box() if control.codes else None
         self._parts: dict[str, tuple[Any, tuple[str, ...]]] = {}
         self._files: dict[str, Any] = {}
         self._popup: ThumbPopup | None = None
@@ -108,7 +113,27 @@ class ItemPicker(QWidget):
         grid.addWidget(self._where, 1, 1)
         grid.addLayout(buttons, 2, 1)
         grid.setColumnStretch(1, 1)
+        if self.seed_box is not None:
+            label = QLabel("or seed")
+            label.setProperty("role", "quiet")
+            label.setToolTip(self.seed_box.toolTip())
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            grid.addWidget(label, 3, 0)
+            grid.addWidget(self.seed_box, 3, 1)
         self.setFocusProxy(self.thumb)
+
+    def _make_seed_box(self) -> SeedBox:
+        box = SeedBox(f"{self._name}: seed", Seed(int(self._seed_of(self._default) or 1)), {})
+        box.setToolTip("A code of the model's own: the one that it draws with this seed.")
+        box.moved.connect(lambda seed: self._move(f"seed:{seed}"))
+        box.settled.connect(lambda seed: self._choose(f"seed:{seed}"))
+        return box
+
+    @staticmethod
+    def _seed_of(value: str) -> str:
+        """The seed that ``value`` names; '' where it names an image."""
+        kind, _, rest = value.partition(":")
+        return rest if kind == "seed" else ""
 
     # ---- values -------------------------------------------------------------------------------------------------
 
@@ -157,12 +182,19 @@ class ItemPicker(QWidget):
         return len(self._parts[part][0]) if part in self._parts else 0
 
     def _step(self, by: int) -> None:
+        seed = self._seed_of(self._value)
+        if seed:
+            self._move(f"seed:{min(max(int(seed) + by, 0), LAST_SEED)}")
+            return
         part, index = self._place()
         if self._count(part):
             self._move(f"{part}:{min(max(index + by, 0), self._count(part) - 1)}")
 
     def pick_random(self) -> None:
-        """Another item of the same part, among those that have a thumbnail."""
+        """Another item of the same part, among those that have a thumbnail; of a seed another seed."""
+        if self.seed_box is not None and self._seed_of(self._value):
+            self.seed_box.shuffle()
+            return
         part, index = self._place()
         others = [i for i in range(self._count(part)) if i != index]
         if others:
@@ -188,6 +220,11 @@ class ItemPicker(QWidget):
             self._texts = (PurePath(rest).name, "your file")
             array = self._files.get(rest)
             tip = rest
+        elif part == "seed":
+            self._texts = (f"seed {rest}", "a drawn code")
+            array, tip = None, f"Seed {rest}, a code that the model draws"
+            if self.seed_box is not None:
+                self.seed_box.set_value(int(rest))
         else:
             arrays, captions = self._parts.get(part, ((), ()))
             index = int(rest)
@@ -200,7 +237,7 @@ class ItemPicker(QWidget):
         if array is not None:
             self._set_picture(thumb_pixmap(array, THUMB, self.devicePixelRatioF()))
         elif self.isVisible():  # not before: the icon font loads once the window stands
-            self.thumb.setIcon(icon("file" if part == "file" else "image"))
+            self.thumb.setIcon(icon({"file": "file", "seed": "dice-five"}.get(part, "image")))
         self._elide()
         self._enable_buttons()
 
@@ -216,6 +253,12 @@ class ItemPicker(QWidget):
             label.setText(metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, max(label.width(), 40)))
 
     def _enable_buttons(self) -> None:
+        seed = self._seed_of(self._value)
+        if seed:
+            enabled_because(self.previous_button, "This is the first seed." if int(seed) == 0 else None)
+            enabled_because(self.next_button, "This is the last seed." if int(seed) == LAST_SEED else None)
+            enabled_because(self.random_button, None)
+            return
         part, index = self._place()
         last = self._count(part) - 1
         nothing = None if last >= 0 else "There are no thumbnails of the data yet."
@@ -255,6 +298,9 @@ class ItemPicker(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Choose from thumbnails…", self.open_popup).setEnabled(bool(self._parts))
         menu.addAction("Choose file…", self.choose_file)
+        if self.seed_box is not None:
+            seed = self.seed_box.value()
+            menu.addAction(f"Code of seed {seed}", lambda: self._choose(f"seed:{seed}"))
         menu.addSeparator()
         menu.addAction("Back to the first choice", self.reset).setEnabled(self._value != self._default)
         menu.popup(self.menu_button.mapToGlobal(QPoint(0, self.menu_button.height())))

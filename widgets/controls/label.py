@@ -12,7 +12,6 @@ from engine.probes import EVERY_CLASS, NO_CLASS, Knobs, Label
 from widgets.controls.fields import CalmComboBox
 from widgets.controls.settle import Settle
 
-WORDS = {EVERY_CLASS: "every class in turn", NO_CLASS: "no class"}
 UNNAMED = 10
 """How many classes are offered by their numbers while nobody knows their names."""
 
@@ -26,6 +25,7 @@ class LabelBox(QWidget):
     def __init__(self, name: str, control: Label, knobs: Knobs, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._lo, self._hi = int(control.lo), int(control.hi)
+        self._words = {EVERY_CLASS: control.every, NO_CLASS: "no class"}
         self._default = self._value = int(control.default)
         self._names: tuple[str, ...] = ()
         self._values: tuple[int, ...] = ()
@@ -84,12 +84,12 @@ class LabelBox(QWidget):
     def _offered(self) -> tuple[int, ...]:
         """The values that can be chosen."""
         count = len(self._names) or max(UNNAMED, self._value + 1)
-        words = (v for v in WORDS if self._lo <= v <= self._hi)
+        words = (v for v in self._words if self._lo <= v <= self._hi)
         return (*words, *range(max(self._lo, 0), min(self._hi + 1, count)))
 
     def _text(self, value: int) -> str:
         if value < 0:
-            return WORDS[value]
+            return self._words[value]
         if not self._names:
             return f"class {value}"
         return self._names[value] if value < len(self._names) else f"class {value}: not in this data"

@@ -31,13 +31,19 @@ from engine.probes import (
     Toggle,
     Tree,
 )
+from engine.sketch import Sketch
+from engine.steering import Directions, KeyFrames, Spot
+from widgets.controls.directions import DirectionList
 from widgets.controls.fields import FieldLabel
 from widgets.controls.item import ItemPicker, item_thumbnail
+from widgets.controls.key_frames import KeyFrameRow
 from widgets.controls.label import LabelBox
 from widgets.controls.latent import LatentSliders
 from widgets.controls.mask import MaskPainter
 from widgets.controls.paths import PathList
 from widgets.controls.simple import ChoiceBox, NumberSlider, SeedBox, ToggleBox
+from widgets.controls.sketch import SketchBoard
+from widgets.controls.spot import SpotBox
 from widgets.controls.text_line import CameraBox, PlacesBox
 from widgets.controls.tree import TreeEditor
 from widgets.theme import UNIT
@@ -55,8 +61,12 @@ CONTROL_WIDGETS: dict[type[Control], type[QWidget]] = {
     Label: LabelBox,
     Mask: MaskPainter,
     Camera: CameraBox,
+    Directions: DirectionList,
+    KeyFrames: KeyFrameRow,
     Paths: PathList,
     Places: PlacesBox,
+    Sketch: SketchBoard,
+    Spot: SpotBox,
     Tree: TreeEditor,
 }
 """Which widget a control gets: the entry of its own class, else of the nearest base (so Steps is a Number)."""
@@ -72,6 +82,10 @@ class ControlForm(QWidget):
 
     moved = Signal(str, object)
     settled = Signal(str, object)
+    save_wanted = Signal(str, str, object)
+    """A control's name, the file that the person chose, and the value to write."""
+    load_wanted = Signal(str, str)
+    """A control's name and the file that the person chose."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -169,9 +183,9 @@ class ControlForm(QWidget):
             widget.set_label_names(self._preview.label_names if self._preview is not None else ())
 
     def _show_masked(self, item: str = "") -> None:
-        """Masks show the picture that their item control stands at: those of ``item``, or all."""
+        """Masks and sketches know the picture that their item control stands at: those of ``item``, or all."""
         for widget in self._widgets.values():
-            if isinstance(widget, MaskPainter) and item in ("", widget.item):
+            if isinstance(widget, MaskPainter | SketchBoard) and item in ("", widget.item):
                 picker = self._widgets.get(widget.item)
                 value = picker.value() if isinstance(picker, ItemPicker) else ""
                 widget.set_picture(item_thumbnail(value, self._preview, self._files))
@@ -236,6 +250,9 @@ class ControlForm(QWidget):
             widget.settled.connect(lambda *_: self._show_masked(name))
             for path, array in self._files.items():
                 widget.set_file_thumbnail(path, array)
+        if isinstance(widget, DirectionList):
+            widget.save_wanted.connect(partial(self.save_wanted.emit, name))
+            widget.load_wanted.connect(partial(self.load_wanted.emit, name))
         if isinstance(widget, LatentSliders):  # brings its own title
             grid.addWidget(widget, row, 0, 1, 2)
             return

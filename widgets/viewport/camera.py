@@ -110,6 +110,16 @@ def projection_matrix(camera: Camera, aspect: float, near: float, far: float) ->
     return out
 
 
+def screen_matrix(camera: Camera, width: float, height: float) -> Array:
+    """World to (x w, y w, ahead, w) (4, 4): pixels from the upper left corner and the distance in front of the eye's
+    plane, which w is too for a perspective camera and 1 for an orthographic one."""
+    view = view_matrix(camera)
+    ahead, here = -view[2], np.array([0.0, 0.0, 0.0, 1.0])
+    w = here if camera.ortho else ahead
+    scale = height / 2 / (camera.half_height if camera.ortho else math.tan(math.radians(camera.fov) / 2))
+    return np.stack([scale * view[0] + width / 2 * w, -scale * view[1] + height / 2 * w, ahead, w])
+
+
 def project(camera: Camera, points: ArrayLike, width: float, height: float) -> Array:
     """Points (N, 3) to (N, 3): pixels x, y from the upper left corner and the distance in front of the eye's plane.
 

@@ -46,6 +46,9 @@ ALL = 1 << 40
 FINE_BELOW = 0.01
 """Where a frame takes less than these seconds, one at rest is drawn with four times the pixels, for smooth edges."""
 
+FINE_AFTER = 150
+"""Milliseconds of rest before that: while a slider is dragged, the next answer would have to wait for it."""
+
 
 class Canvas(QWidget):
     """See the module. Arrays are only read, and kept while they are shown; all is freed when it is destroyed."""
@@ -215,6 +218,15 @@ class Canvas(QWidget):
         found = np.linalg.solve(self._projection @ self._view, ndc)
         return np.asarray(found[:3] / found[3])
 
+    def drawn_depths(self) -> tuple[NDArray[np.float32], Array, tuple[float, float]] | None:
+        """Of the picture as it stands: depths 0..1 (H, W) with row 0 at the bottom, the projection (4, 4), the widget's
+        width and height; None before there is one."""
+        stage = self._inside.stage
+        if stage is None or not self._begun:
+            return None
+        self._inside.gpu.current()
+        return stage.all_depths(), self._projection, (float(self.width()), float(self.height()))
+
     def _depth(self, x: float, y: float, reach: int) -> float | None:
         """The depth as after the projection, -1..1."""
         stage = self._inside.stage
@@ -275,7 +287,10 @@ class Canvas(QWidget):
     def _wants_more(self) -> bool:
         painter = self._inside.painter
         return painter is not None and (
-            bool(self._next) or painter.rest > 0 or any(i.busy for i in painter.items.values())
+            self._next == "full"
+            or (self._next == "fine" and not self._again.isActive())
+            or painter.rest > 0
+            or any(i.busy for i in painter.items.values())
         )
 
     def _ready(self) -> bool:
@@ -354,7 +369,7 @@ class Canvas(QWidget):
             self.pace.learn(drawn, took, whole=new and not fine, moving=self._moving)
         self._next = self._what_next(quick, fine, more, max(full))
         if self._next or more or painter.rest > 0:
-            self._again.start()
+            self._again.start(FINE_AFTER if self._next == "fine" and not more and painter.rest <= 0 else 0)
         self.drawn.emit(time.perf_counter() - began)
 
     def _what_next(self, quick: bool, fine: bool, more: bool, side: int) -> str:

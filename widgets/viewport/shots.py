@@ -58,7 +58,7 @@ class Shots(QObject):
         image = to_image(pixels)
         painter = QPainter(image)
         painter.scale(ratio, ratio)
-        self._view.leave_hover()
+        self._view.touch.leave()
         self._view.overlay.paint(painter, QRectF(0, 0, width, height))
         painter.end()
         return image

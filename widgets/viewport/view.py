@@ -218,6 +218,8 @@ class SceneView(View):
         return menu
 
     def _notice(self, text: str) -> None:
+        """A line below the picture; '' when it does not hold any more."""
         scene = self.payload
         if isinstance(scene, Scene):
-            self.under.show_all(scene.caption, scene.table_heads, scene.table, (*scene.notices, text))
+            said = (*scene.notices, text) if text else scene.notices
+            self.under.show_all(scene.caption, scene.table_heads, scene.table, said)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QElapsedTimer, QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
@@ -22,11 +22,13 @@ from widgets.viewport.hand.clip import ClipPlane
 from widgets.viewport.hand.editing import Editing
 from widgets.viewport.hand.hands import Hands
 from widgets.viewport.hand.held import Held
-from widgets.viewport.hand.measure import WANTED, Measure
 from widgets.viewport.hand.navigate import Navigator
-from widgets.viewport.hand.picking import Bools, Hit, to_world, words
+from widgets.viewport.hand.picking import Bools, to_world
 from widgets.viewport.hand.pointer import Pointer, Sight
-from widgets.viewport.hand.state import Shown, ViewState, offers_of
+from widgets.viewport.hand.state import Shown, ViewState, alike, offers_of
+from widgets.viewport.hand.through import Through
+from widgets.viewport.hand.touch import Touch
+from widgets.viewport.lane import ViewLane
 from widgets.viewport.over import overlay
 from widgets.viewport.over.cube import SIDE, ViewCube
 from widgets.viewport.over.layers import Layers
@@ -37,8 +39,6 @@ from widgets.viewport.shots import Shots
 
 OUTLINE_FROM = 560
 """A narrower view has no room for the outline beside the picture."""
-HOVER_MS = 34
-"""At most 30 times a second a place below the pointer is sent."""
 GROUND = 2.5
 """Times the scene's own radius that is drawn: the grid goes beyond it."""
 HOME: Vector = (3.0, -4.0, 2.4)
@@ -68,14 +68,12 @@ class Viewport(QWidget):
         self.canvas.setMouseTracking(True)
         self.canvas.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.canvas.setAccessibleName("3-D picture")
-        self.measure: Measure | None = None
-        self.hover_control = ""
         self._untouched = True
         self._home: tuple[Vector, Vector] | None = None
         self.given: tuple[Thing, ...] = ()
-        self.hovered: tuple[Hit, float, float] | None = None
-        self._said = QElapsedTimer()
         self.shown = Shown(self.canvas)
+        self.lane = ViewLane(self)
+        self.lane.failed.connect(lambda _, line: self.noticed.emit(f"This could not be worked out: {line}."))
         self.held = Held(self)
         self.held.control_set.connect(self.control_set)
         self.editing = Editing(self)
@@ -83,8 +81,12 @@ class Viewport(QWidget):
         self.navigator = Navigator(self.size_of, lambda: self.shown.corners(self.state), self)
         self.navigator.moved.connect(self._camera_moved)
         self.navigator.busy.connect(self._busy)
-        self.pointer = Pointer(self.sight, self)
-        self.pointer.found.connect(self._found)
+        self.pointer = Pointer(self.sight, self.lane, self)
+        self.touch = Touch(self)
+        self.touch.edited.connect(self.edited)
+        self.touch.control_set.connect(self.control_set)
+        self.through = Through(self)
+        self.through.control_set.connect(self.control_set)
         self.tools = ToolBar()
         self.tools.command.connect(self.command)
         self.tools.tool_chosen.connect(self._tool)
@@ -97,7 +99,8 @@ class Viewport(QWidget):
         self.outline.framed.connect(lambda name: self.navigator.frame(self.shown.corners(self.state, [name])))
         self.path_bar = PathBar()
         self.path_bar.previewed.connect(self.navigator.set_camera)
-        self.path_bar.key_wanted.connect(lambda: self.path_bar.set_keys([*self.path_bar.keys, self.navigator.camera]))
+        self.path_bar.key_wanted.connect(lambda: self.path_bar.add_key(self.navigator.camera))
+        self.path_bar.edited.connect(self.edited)
         row = QHBoxLayout()
         row.setSpacing(0)
         row.addWidget(self.canvas, 1)
@@ -131,6 +134,7 @@ class Viewport(QWidget):
 
     def set_scene(self, scene: Scene) -> None:
         self.set_things(scene.things, scene.up, scene.home, scene.hover)
+        self.through.take(scene.camera_control, scene.things)
 
     def set_things(
         self, things: Sequence[Thing], up: str = "z", home: tuple[Vector, Vector] | None = None, hover: str = ""
@@ -144,7 +148,7 @@ class Viewport(QWidget):
         old = self.shown.corners(self.state)
         world_up: Vector = (0.0, 1.0, 0.0) if up == "y" else (0.0, 0.0, 1.0)
         turned = world_up != self.navigator.world_up
-        self.hover_control, self.given = hover, tuple(things)
+        self.touch.control, self.given = hover, tuple(things)
         self.shown.set_things(self.held.applied(things))
         self.editing.state = replace(self.state, marks=select.fitting(self.state.marks, things))
         self.shown.tell(self.state)
@@ -170,8 +174,7 @@ class Viewport(QWidget):
     def clear(self) -> None:
         self.set_things(())
         self.editing.state = ViewState()
-        self.measure = None
-        self.hovered = None
+        self.touch.measure = self.touch.hovered = None
         self.stop_work()
         self.overlay.update()
 
@@ -222,12 +225,13 @@ class Viewport(QWidget):
         width, height = self.size_of()
         self.canvas.set_camera(*self.matrices(camera, width / height), np.asarray(camera.eye, np.float64))
         self.pointer.forget()
-        self.hovered = None
+        self.touch.hovered = None
         if not self.path_bar.playing:
             self.path_bar.start = camera
         self.tools.looks.show_fov(camera.fov)
         self.tools.check("ortho", camera.ortho)
         self.overlay.update()
+        self.through.moved()
 
     def matrices(self, camera: Camera, aspect: float) -> tuple[Array, Array]:
         """View and projection (4, 4) of a camera, for a picture of so many times its height in width."""
@@ -243,11 +247,12 @@ class Viewport(QWidget):
     def _busy(self, on: bool) -> None:
         self._untouched = False
         self.canvas.interacting(on)
+        self.through.busy(on)
 
     def frame(self) -> None:
         """Shows what is marked, or what is chosen in the outline, or everything."""
         parts = [
-            to_world(self.shown.matrix(thing, self.state), _marked_places(thing, marks.marked))
+            to_world(self.shown.matrix(thing, self.state), select.marked_places(thing, marks.marked))
             for thing in self.shown.things
             if (marks := self.state.marks.get(thing.name)) is not None and marks.marked is not None
         ]
@@ -255,70 +260,22 @@ class Viewport(QWidget):
         corners = np.concatenate(parts) if parts else self.shown.corners(self.state, [chosen] if chosen else [])
         self.navigator.frame(corners if len(corners) else None)
 
-    def pivot(self, at: QPointF) -> None:
-        """Turns about the surface under a pixel from now on."""
-        hit = self.pointer.now(at.x(), at.y())
-        place = np.asarray(hit.place) if hit is not None else self.canvas.place_under(at.x(), at.y())
-        if place is not None:
-            self._untouched = False
-            self.navigator.set_camera(cam.pivoted(self.navigator.camera, place))
+    def turn_about(self, place: Array) -> None:
+        """The camera turns about a place from now on."""
+        self._untouched = False
+        self.navigator.set_camera(cam.pivoted(self.navigator.camera, place))
+
+    def look_through(self, camera: Camera) -> None:
+        """A camera as it is, and the hand goes on from there."""
+        self._untouched = False
+        self.navigator.set_camera(camera)
 
     def wheel(self, notches: float, at: QPointF) -> None:
         """Nearer to what is under the pointer."""
-        place = None
-        if self.hovered is not None and abs(self.hovered[1] - at.x()) + abs(self.hovered[2] - at.y()) < 3:
-            place = np.asarray(self.hovered[0].place)
-        self.navigator.wheel(notches, at.x(), at.y(), place)
-
-    # ---- the pointer
-
-    def hover(self, at: QPointF) -> None:
-        """The pointer moves over the picture with no button down."""
-        self.pointer.want(at.x(), at.y())
-
-    def leave_hover(self) -> None:
-        self.pointer.stop()
-        if self.hovered is not None:
-            self.hovered = None
-            self.overlay.update()
-
-    def _found(self, hit: Hit | None, x: float, y: float) -> None:
-        self.hovered = None if hit is None else (hit, x, y)
-        self.overlay.update()
-        if self.hover_control and (not self._said.isValid() or self._said.elapsed() >= HOVER_MS):
-            self._said.start()
-            place = hit.place if hit is not None else cam.vector(
-                cam.on_target_plane(self.navigator.camera, x, y, *self.size_of()))  # fmt: skip
-            self.control_set.emit(self.hover_control, (place,), "drag")
-
-    def hover_words(self) -> list[str]:
-        """What stands beside the pointer now."""
-        return [] if self.hovered is None else words(self.hovered[0], self.step_at(self.hovered[0].ahead))
-
-    def click(self, at: QPointF) -> None:
-        """A click with the left button that grabbed nothing."""
-        if self.measure is None:
-            hit = self.pointer.now(at.x(), at.y())
-            if hit is not None and self.outline.isVisible():
-                self.outline.choose(hit.thing.name)
-            return
-        hit = self.pointer.now(at.x(), at.y())
-        place = hit.place if hit is not None else None
-        if place is None and (deep := self.canvas.place_under(at.x(), at.y())) is not None:
-            place = cam.vector(deep)
-        if place is None:
-            self.noticed.emit("Nothing is there to measure from: click on a point or a surface.")
-            return
-        self.measure = self.measure.with_place(place)
-        self.overlay.update()
-
-    def clear_measure(self) -> None:
-        if self.measure is not None:
-            self.measure = Measure(self.measure.kind)
-            self.overlay.update()
+        self.navigator.wheel(notches, at.x(), at.y(), self.touch.place_at(at))
 
     def _tool(self, tool: str) -> None:
-        self.measure = Measure(tool) if tool in WANTED else None
+        self.touch.take(tool)
         self.show_hand(False)
         self.overlay.update()
 
@@ -337,9 +294,10 @@ class Viewport(QWidget):
         acts: dict[str, Callable[[str], bool | None]] = {
             "frame": lambda _: self.frame(), "axis": self.navigator.look_from, "mode": self._set_mode,
             "ortho": lambda _: self.navigator.set_ortho(not self.navigator.camera.ortho),
-            "link": lambda _: self._link(), "copy_camera": lambda _: self.copy_camera(),
-            "paste_camera": lambda _: self.paste_camera(), "clip": self.editing.clip_command,
-            "select": self.editing.selection_command,
+            "link": lambda _: self.navigator.set_linked(not self.navigator.linked),
+            "copy_camera": lambda _: self.copy_camera(), "paste_camera": lambda _: self.paste_camera(),
+            "clip": self.editing.clip_command,
+            "select": self.editing.selection_command, "front": lambda _: self.editing.toggle_front(),
             "path": lambda _: self.path_bar.setVisible(self.path_bar.isHidden()),
             "outline": lambda _: self._toggle_outline(),
         }  # fmt: skip
@@ -350,9 +308,6 @@ class Viewport(QWidget):
     def _set_mode(self, mode: str) -> None:
         self.navigator.set_mode(mode)
         self.tools.check(f"mode:{mode}", True)
-
-    def _link(self) -> None:
-        self.navigator.set_linked(not self.navigator.linked)
 
     def _toggle_outline(self) -> None:
         self.outline.setVisible(self.outline.isHidden())
@@ -371,8 +326,7 @@ class Viewport(QWidget):
         except ValueError as error:
             self.noticed.emit(f"{str(error)[:1].upper()}{str(error)[1:]}.")
             return
-        self._untouched = False
-        self.navigator.set_camera(camera)
+        self.look_through(camera)
 
     # ---- how it is drawn
 
@@ -421,6 +375,7 @@ class Viewport(QWidget):
         kind = "none" if clip is None else "plane" if isinstance(clip, ClipPlane) else "box"
         self.tools.check(f"clip:{kind}", True)
         self.tools.check("link", self.navigator.linked)
+        self.tools.check("front", self.editing.only_visible)
         self.tools.path_button.setChecked(not self.path_bar.isHidden())
         self.tools.outline_button.setChecked(not self.outline.isHidden())
 
@@ -433,6 +388,7 @@ class Viewport(QWidget):
         self.held.stop()
         self.pointer.stop()
         self.navigator.still()
+        self.through.stop()
         self.path_bar.stop()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -458,17 +414,3 @@ class Viewport(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self.stop_work()
-
-
-def alike(a: Array, b: Array) -> bool:
-    """Whether two boxes (K, 3) are about as large and in the same place, so that one camera does for both."""
-    if not (len(a) and len(b)):
-        return False
-    (one, other), sizes = ((x.min(0) + x.max(0)) / 2 for x in (a, b)), [float(np.ptp(x, 0).max()) for x in (a, b)]
-    return bool(np.linalg.norm(one - other) < max(sizes) and max(sizes) <= 3 * min(sizes))
-
-
-def _marked_places(thing: Thing, marked: Bools) -> Any:
-    if isinstance(thing, Mesh):
-        return thing.vertices[thing.faces[marked]].reshape(-1, 3)
-    return thing.xyz[marked]  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes
+from engine.payloads import Bars, Curves, Frames, ImageGrid, LatentMap, Payload, PlaneFrames, Planes, SeedPlane, Strips
 from engine.scene import Render, Scene, SceneFrames
 from widgets.views.base import View
 
@@ -16,6 +16,8 @@ VIEWS: dict[type[Payload], str] = {
     Curves: "widgets.views.curves:CurvesPayloadView",
     Planes: "widgets.views.planes:PlanesView",
     PlaneFrames: "widgets.views.planes:PlaneFramesView",
+    SeedPlane: "widgets.views.seed_plane:SeedPlaneView",
+    Strips: "widgets.views.strips:StripsView",
     Render: "widgets.views.render:RenderView",
     Scene: "widgets.viewport.view:SceneView",
     SceneFrames: "widgets.viewport.frames:SceneFramesView",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,13 +15,14 @@ from PySide6.QtWidgets import QWidget
 from widgets.theme import theme
 from widgets.views.images import Atlas, Layout, check_images, lay_out, lay_out_panels, make_atlas
 from widgets.views.paint import caption_font, chip, number
-from widgets.views.timeline_text import advance, write
+from widgets.views.timeline_text import advance, wrapped, write
 
 MARGIN = 8
 CAPTION_HEIGHT = 16
-NARROWEST_CAPTION = 28
-"""Under tiles narrower than this a caption is only dots, so there is none."""
-WIDEST_ROW_NAME = 120
+WIDEST_CAPTION = 60
+"""A caption that is longer than this may be cut: there is none under tiles that are narrower than the longest one or
+than this, for three letters and dots say nothing."""
+WIDEST_ROW_NAME = 150
 
 
 class ImageCanvas(QWidget):
@@ -99,6 +101,10 @@ class ImageCanvas(QWidget):
         left = int(min(widest + 9, WIDEST_ROW_NAME, self.width() * 0.3)) if self._rows else 0
         return left, CAPTION_HEIGHT + 4 if self._heads else 0
 
+    def _caption_lines(self) -> list[str]:
+        """The line under the whole, in two where it is long."""
+        return wrapped(QFontMetricsF(caption_font(self)), self._caption, self.width() - 2 * MARGIN)
+
     def tile_layout(self) -> Layout | None:
         """Where the tiles are, in device pixels; None without pictures."""
         if self._images is None or not len(self._images):
@@ -106,7 +112,7 @@ class ImageCanvas(QWidget):
         n, h, w, _ = self._images.shape
         dpr = self.devicePixelRatioF()
         left, top = self._gutters()
-        bottom = CAPTION_HEIGHT if self._caption else 0
+        bottom = CAPTION_HEIGHT * len(self._caption_lines())
         above = 0 if self._titles else top  # each panel has its own heads
         area = QRect(
             round((MARGIN + left) * dpr),
@@ -121,7 +127,9 @@ class ImageCanvas(QWidget):
             return lay_out_panels(n, h, w, self._columns, area, gap, shape, head)
         if self._captions:
             layout = lay_out(n, h, w, self._columns, area, gap, round(CAPTION_HEIGHT * dpr))
-            if layout.tile_w >= NARROWEST_CAPTION * dpr:
+            metrics = QFontMetricsF(caption_font(self))
+            widest = max(advance(metrics, caption) for caption in self._captions)
+            if layout.pitch_x >= min(widest, WIDEST_CAPTION) * dpr:
                 return layout
         return lay_out(n, h, w, self._columns, area, gap)
 
@@ -222,25 +230,31 @@ class ImageCanvas(QWidget):
         if self._captions and layout.pitch_y - layout.tile_h >= CAPTION_HEIGHT * dpr:
             for i, text in enumerate(self._captions[: layout.count]):
                 rect = layout.rect(i)
-                box = QRectF(rect.x() / dpr, rect.y() / dpr + tile_h, tile_w, CAPTION_HEIGHT)
+                box = QRectF(rect.x() / dpr, rect.y() / dpr + tile_h, tile_w, CAPTION_HEIGHT).adjusted(-2, 0, 2, 0)
                 write(painter, box, text, Qt.AlignmentFlag.AlignHCenter)
         for panel, (dx, dy) in enumerate(layout.panels):
             x0, y0 = (layout.x + dx) / dpr, (layout.y + dy) / dpr
             for row, text in enumerate(self._rows[: layout.rows] if dx == 0 else ()):
                 y = y0 + row * layout.pitch_y / dpr
                 write(painter, QRectF(x0 - left, y, left - 8, tile_h), text, Qt.AlignmentFlag.AlignRight)
-            for column, text in enumerate(self._heads[: layout.columns]):
-                x = x0 + column * layout.pitch_x / dpr
-                write(painter, QRectF(x, y0 - top, tile_w, CAPTION_HEIGHT), text, Qt.AlignmentFlag.AlignHCenter)
+            heads, pitch = self._heads[: layout.columns], layout.pitch_x / dpr
+            widest = max((advance(QFontMetricsF(painter.font()), text) for text in heads), default=0.0)
+            # where tiles are narrower than their heads, only every so many have one, the middle one among them
+            every = max(1, math.ceil((widest + 4) / pitch)) if widest > tile_w else 1
+            for column in range(len(heads) // 2 % every, len(heads), every):
+                centre = x0 + column * pitch + tile_w / 2
+                box = QRectF(centre - every * pitch / 2, y0 - top, every * pitch, CAPTION_HEIGHT)
+                write(painter, box, heads[column], Qt.AlignmentFlag.AlignHCenter)
             if self._titles:
                 painter.setPen(QColor(theme.colours.text))
                 wide = (layout.panel_rect(panel).width() + 3 * (layout.pitch_x - layout.tile_w)) / dpr
                 title = QRectF(x0, y0 - top - CAPTION_HEIGHT - 2, wide, CAPTION_HEIGHT)
                 write(painter, title, self._titles[panel], Qt.AlignmentFlag.AlignLeft)
                 painter.setPen(QColor(theme.colours.quiet))
-        if self._caption:
-            low = QRectF(MARGIN, self.height() - MARGIN - CAPTION_HEIGHT + 4, self.width() - 2 * MARGIN, CAPTION_HEIGHT)
-            write(painter, low, self._caption, Qt.AlignmentFlag.AlignHCenter)
+        for up, text in enumerate(reversed(self._caption_lines()), start=1):
+            y = self.height() - MARGIN - up * CAPTION_HEIGHT + 4
+            line = QRectF(MARGIN, y, self.width() - 2 * MARGIN, CAPTION_HEIGHT)
+            write(painter, line, text, Qt.AlignmentFlag.AlignHCenter)
 
     # ---- hands
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont, QKeyEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from engine.payloads import Curves, Payload
 from widgets.theme import CAPTION, LABELS, tabular, theme
@@ -34,7 +34,12 @@ class CurvesPayloadView(View):
         self._column = QVBoxLayout(body)
         self._column.setContentsMargins(12, 8, 12, 8)
         self._column.setSpacing(4)
+        self.caption = QLabel()
+        self.caption.setProperty("role", "caption")
+        self.caption.setWordWrap(True)
+        self.caption.hide()
         self._column.addWidget(self.legend)
+        self._column.addWidget(self.caption)
         self._column.addStretch(1)
         self.set_body(body)
 
@@ -50,8 +55,10 @@ class CurvesPayloadView(View):
             self.plot.hideButtons()
             self.plot.setAccessibleName("Curves")
             self.plot.getAxis("left").setWidth(52)
-            self._column.takeAt(1)
-            self._column.insertWidget(1, self.plot, 1)
+            for side in ("bottom", "left"):
+                self.plot.getAxis(side).enableAutoSIPrefix(False)  # no "(x0.001)" behind a name: ticks say what they are
+            self._column.takeAt(2)
+            self._column.insertWidget(2, self.plot, 1)
             self.setFocusProxy(self.plot)
         return self.plot
 
@@ -72,6 +79,8 @@ class CurvesPayloadView(View):
             self.lines[name].setData(x, np.asarray(y))
         self._names = (curves.x_name, curves.y_name)
         self.legend.set_names(tuple(curves.lines), LABELS)
+        self.caption.setText(curves.caption)
+        self.caption.setVisible(bool(curves.caption))
         self.restyle()
         self._show_lines()
 

@@ -16,6 +16,8 @@ THUMB = 40
 GAP = 4
 MARK = 14
 """Pixels of the coloured mark before a reading's name, with the space after it."""
+APART = 22
+"""Pixels between two readings."""
 
 
 class Filmstrip(QWidget):
@@ -120,12 +122,29 @@ class Readings(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(40, 18)
 
+    def rows(self) -> int:
+        """In how many lines the text is: with two the caption has the first to itself."""
+        return 1
+
+    def wanted_width(self) -> float:
+        """How wide one line would have to be for the caption and all numbers."""
+        metrics = QFontMetricsF(caption_font(self))
+        wide = advance(metrics, self._caption)
+        for name, value in self._values.items():
+            digits = max(self._widths.get(name, 0.0), metrics.horizontalAdvance(number(value)) + 1)
+            wide += digits + advance(metrics, name) + (0 if self.colour_of(name) is None else MARK) + APART
+        return wide
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         font = caption_font(self)
         painter.setFont(font)
         metrics = QFontMetricsF(font)
-        x, height = self.text_rect().width(), self.text_rect().height()
+        x, height = self.text_rect().width(), self.text_rect().height() / self.rows()
+        if self.rows() > 1:
+            painter.setPen(QColor(theme.colours.quiet))
+            write(painter, QRectF(0, 0, x, height), self._caption, Qt.AlignmentFlag.AlignLeft)
+            painter.translate(0, height)
         for name, value in reversed(list(self._values.items())):  # numbers from the right, the caption has the rest
             text = number(value)
             width = self._widths[name] = max(self._widths.get(name, 0.0), metrics.horizontalAdvance(text) + 1)
@@ -143,7 +162,7 @@ class Readings(QWidget):
                 y = round(height / 2) + 1
                 left = x - width - label - 6 - mark
                 painter.drawLine(QPointF(left, y), QPointF(left + mark - 5, y))
-            x -= width + label + mark + 22
-        if x > 24:
+            x -= width + label + mark + APART
+        if x > 24 and self.rows() == 1:
             painter.setPen(QColor(theme.colours.quiet))
             write(painter, QRectF(0, 0, x, height), self._caption, Qt.AlignmentFlag.AlignLeft)

@@ -13,6 +13,8 @@ from PySide6.QtGui import QImage
 
 PIXEL_ART = 96
 """Pictures up to this many pixels a side are enlarged by whole factors, each pixel kept square and sharp."""
+BETWEEN = 1.3
+"""From this factor to 2 they are enlarged by what fits, softly: by a whole factor they would leave half the room."""
 
 
 def to_uint8(images: NDArray[Any]) -> NDArray[np.uint8]:
@@ -142,7 +144,7 @@ def lay_out(count: int, height: int, width: int, columns: int, area: QRect, gap:
     """The largest tiles of ``height`` x ``width`` source pixels that fit ``area``, centred.
 
     ``columns`` 0 takes the number that fills the space best; ``caption`` pixels are kept free under each tile.
-    Small pictures grow by whole factors; a tile is at least one pixel, even where that does not fit.
+    Small pictures grow by whole factors, but from :data:`BETWEEN` to 2 by what fits; a tile is at least one pixel, even where that does not fit.
     """
     tries = np.array([columns]) if columns > 0 else np.arange(1, count + 1)
     rows = -(-count // tries)
@@ -150,7 +152,7 @@ def lay_out(count: int, height: int, width: int, columns: int, area: QRect, gap:
     room_y = (area.height() - (rows - 1) * gap - rows * caption) / (rows * height)
     scale = np.minimum(room_x, room_y)
     if max(height, width) <= PIXEL_ART:
-        scale = np.where(scale >= 1, np.floor(scale), scale)
+        scale = np.where((scale >= 1) & ((scale >= 2) | (scale < BETWEEN)), np.floor(scale), scale)
     # the largest tiles; among equals the fewest empty places, then the shape nearest to the area's
     empty = tries * rows - count
     shape = np.abs(np.log((tries * width) / (rows * height) * max(area.height(), 1) / max(area.width(), 1)))

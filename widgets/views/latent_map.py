@@ -161,8 +161,9 @@ class LatentMapView(View):
         self._draw_marker()
 
     def show_control(self, name: str, value: object) -> None:
-        if isinstance(value, tuple) and (self.map is None or name == self.map.control):
-            self.set_marker(value)
+        code = isinstance(value, tuple) and all(isinstance(part, float) for part in value)
+        if code and (self.map is None or name == self.map.control):
+            self.set_marker(cast(tuple[float, ...], value))
 
     def marker_at(self) -> tuple[float, float] | None:
         """The ring's place on the plane, if there is one."""

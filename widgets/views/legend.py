@@ -12,10 +12,13 @@ from widgets.theme import CAPTION, theme
 
 ROW = 22
 MOST_ROWS = 2
+FEW = 4
+"""So many names have rows of their own where they need them: dots alone say nothing of three lines."""
 
 
 class Legend(QWidget):
-    """Chips for ``names``; where they need more than two rows only their dots remain, with the names as tool tips."""
+    """Chips for ``names``; where many of them need more than two rows only their dots remain, with the names as tool
+    tips."""
 
     toggled = Signal()
 
@@ -90,7 +93,7 @@ class Legend(QWidget):
                 style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon if words else Qt.ToolButtonStyle.ToolButtonIconOnly
                 chip.setToolButtonStyle(style)
             places, rows = self._flow()
-            if rows <= MOST_ROWS:
+            if rows <= MOST_ROWS or (words and len(self._chips) <= FEW):
                 break
         for chip, (x, row) in zip(self._chips, places, strict=True):
             chip.setGeometry(x, row * ROW, min(chip.sizeHint().width(), self.width()), ROW)

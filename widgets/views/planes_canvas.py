@@ -35,8 +35,11 @@ from widgets.views.planes_paint import (
     paint_sheet,
 )
 from widgets.views.planes_parts import Sheet
+from widgets.views.timeline_text import wrapped
 
 MARGIN = 8
+APART = 20
+"""Pixels between two planes where there is room to spare."""
 CAPTION_HEIGHT = 18
 NEAR = 12
 """Pixels within which the mouse finds a point."""
@@ -105,33 +108,37 @@ class PlanesCanvas(QWidget):
         n = len(self._sheets)
         if not n:
             return []
-        area = QRectF(self.rect()).adjusted(MARGIN, 0, -MARGIN, -(CAPTION_HEIGHT if self._caption else MARGIN))
+        below = len(self._caption_lines()) * CAPTION_HEIGHT or MARGIN
+        area = QRectF(self.rect()).adjusted(MARGIN, 0, -MARGIN, -below)
         tall = max((s.extent[3] - s.extent[2]) / (s.extent[1] - s.extent[0]) for s in self._sheets)
-        tries = [(self._side(area, n, columns, tall), columns) for columns in range(1, n + 1)]
-        columns = max(tries)[1]
+        tries = [(*self._side(area, n, columns, tall), columns) for columns in range(1, n + 1)]
+        side, ticked, columns = max(tries)
         rows = -(-n // columns)
-        cell_w, cell_h = area.width() / columns, area.height() / rows
-        left, below = self._gutters(tries[columns - 1][0])
+        left, low = (LEFT, BELOW) if ticked else (0, MARGIN)
+        # Planes stand together in the middle: room that none of them can use lies around them all.
+        cell_w = min(side + left + APART, area.width() / columns)
+        cell_h = min(side * tall + TITLE + low, area.height() / rows)
+        x0 = area.center().x() - columns * cell_w / 2
+        y0 = area.center().y() - rows * cell_h / 2
         made = []
         for i, sheet in enumerate(self._sheets):
             row, column = divmod(i, columns)
-            cell = QRectF(area.left() + column * cell_w, area.top() + row * cell_h, cell_w, cell_h)
-            room = cell.adjusted(left, TITLE, -MARGIN, -below)
+            cell = QRectF(x0 + column * cell_w, y0 + row * cell_h, cell_w, cell_h)
+            room = cell.adjusted(left, TITLE, -MARGIN, -low)
             made.append(Frame(_fitted(room, sheet.extent), self._shown(i)))
         return made
 
-    def _side(self, area: QRectF, n: int, columns: int, tall: float) -> float:
-        """How wide a plane of that shape can be in so many columns."""
+    def _side(self, area: QRectF, n: int, columns: int, tall: float) -> tuple[float, bool]:
+        """How wide a plane of that shape can be in so many columns, and whether with ticks: where these leave it too
+        small for them there are none, and it has their room as well."""
         cell_w, cell_h = area.width() / columns, area.height() / -(-n // columns)
-        side = 0.0
-        for left, below in ((0, MARGIN), (LEFT, BELOW)):  # the ticks' room counts where there are ticks
-            with_gutters = min(cell_w - left - MARGIN, (cell_h - TITLE - below) / tall)
-            side = with_gutters if not left or with_gutters >= SMALL else side
-        return side
+        ticked = min(cell_w - LEFT - MARGIN, (cell_h - TITLE - BELOW) / tall)
+        if ticked >= SMALL:
+            return ticked, True
+        return min(cell_w - MARGIN, (cell_h - TITLE - MARGIN) / tall), False
 
-    @staticmethod
-    def _gutters(side: float) -> tuple[int, int]:
-        return (LEFT, BELOW) if side >= SMALL else (0, MARGIN)
+    def _caption_lines(self) -> list[str]:
+        return wrapped(QFontMetricsF(caption_font(self)), self._caption, self.width() - 2 * MARGIN)
 
     def _shown(self, index: int) -> tuple[float, float, float, float]:
         x0, x1, y0, y1 = self._sheets[index].extent
@@ -248,11 +255,10 @@ class PlanesCanvas(QWidget):
                 paint_sheet(painter, sheet, frame, ratio)
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
                 paint_axes(painter, sheet, frame, font)
-        if self._caption:
-            painter.setFont(font)
-            painter.setPen(QColor(theme.colours.quiet))
-            text = QFontMetricsF(font).elidedText(self._caption, Qt.TextElideMode.ElideRight, self.width() - 2 * MARGIN)
-            line = QRectF(MARGIN, self.height() - CAPTION_HEIGHT, self.width() - 2 * MARGIN, CAPTION_HEIGHT)
+        painter.setFont(font)
+        painter.setPen(QColor(theme.colours.quiet))
+        for up, text in enumerate(reversed(self._caption_lines()), start=1):
+            line = QRectF(MARGIN, self.height() - up * CAPTION_HEIGHT, self.width() - 2 * MARGIN, CAPTION_HEIGHT)
             painter.drawText(line, int(Qt.AlignmentFlag.AlignCenter), text)
         painter.end()
         return made

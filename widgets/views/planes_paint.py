@@ -1,4 +1,4 @@
-"""Paints one plane into a box: heat, contours, backdrop, arrows, trails, points, axes. Knows no mouse."""
+"""Paints one plane into a box: heat, contours, backdrop, lines, arrows, trails, points, axes. Knows no mouse."""
 
 from __future__ import annotations
 
@@ -75,6 +75,11 @@ def paint_sheet(painter: QPainter, sheet: Sheet, frame: Frame, ratio: float, sma
     if len(sheet.backdrop):
         _backdrop(painter, sheet, frame, ratio)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    if len(sheet.lines):
+        colour = label_colour(-1)
+        colour.setAlpha(190)
+        painter.setPen(QPen(colour, 1))
+        painter.drawPath(path_of(frame.to_pixels(sheet.lines)))
     if len(sheet.arrows) and not small:
         _arrows(painter, sheet, frame)
     if sheet.trails.shape[1] > 1 and not small:

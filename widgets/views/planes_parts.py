@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,10 @@ VIRIDIS = (
 """Even stops of the map for densities; straight lines between them stay within two levels of it."""
 LEVELS = (0.1, 0.3, 0.55, 0.8)
 """Where contour lines lie, as shares of the density's maximum."""
+OPINION = ("#e8963a", "#7d4f22", "#22252b", "#1d5f6e", "#35b6c4")
+"""Even stops of the map for opinions, dark in the middle, where there is none: lines and points on it are light."""
+EVEN_LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Where contour lines of an opinion lie, as shares of the way between its ends."""
 MOST_ARROWS = 600
 COARSEST = 96
 """Contours are searched on a grid of at most this many samples a side."""
@@ -32,14 +37,19 @@ Array = NDArray[np.float64]
 _ELEMENT = np.dtype([("kind", ">i4"), ("x", ">f8"), ("y", ">f8")])
 
 
-def viridis_table() -> NDArray[np.uint8]:
-    """(256, 3), red, green, blue."""
-    stops = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in VIRIDIS])
+def colour_table(names: Sequence[str]) -> NDArray[np.uint8]:
+    """(256, 3), red, green, blue, straight between even stops."""
+    stops = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in names])
     at, places = np.linspace(0, 1, 256), np.linspace(0, 1, len(stops))
     return np.stack([np.interp(at, places, stops[:, k]) for k in range(3)], axis=1).round().astype(np.uint8)
 
 
-_TABLE = viridis_table()
+def viridis_table() -> NDArray[np.uint8]:
+    """The colours of densities, (256, 3)."""
+    return colour_table(VIRIDIS)
+
+
+_TABLE, _OPINION_TABLE = viridis_table(), colour_table(OPINION)
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Sheet:
     backdrop: Array
     arrows: Array
     trails: Array
+    lines: Array
     points: Array
     groups: tuple[tuple[int, NDArray[np.intp]], ...]
     thumbs: Atlas | None
@@ -80,18 +91,31 @@ def prepare(plane: Plane) -> Sheet:
         if len(check_images(plane.thumbs)) != n:
             raise ValueError(f"A plane has {n} points and {len(plane.thumbs)} pictures of them.")
         thumbs = _remembered("thumbs", plane.thumbs, make_atlas)
+    lines = np.zeros((0, 0, 2)) if plane.lines is None else np.asarray(plane.lines, float)
+    if lines.ndim != 3 or lines.shape[2] != 2:
+        raise ValueError(f"A plane's lines must be L × corners × 2 numbers; these are {lines.shape}.")
     if not n and len(trails):  # paths without their ends
         labels = np.full(len(trails), -1)
     groups = tuple((int(k), np.flatnonzero(labels == k)) for k in np.unique(labels))
     heat, contours = _density(plane.heat, "heat"), _density(plane.contours, "contours")
+    ends = plane.heat_ends
+    if ends is not None and not (np.isfinite(ends).all() and ends[1] > ends[0]):
+        raise ValueError(f"The ends of a plane's heat must be low < high; these are {ends}.")
     return Sheet(
         plane,
         (x0, x1, y0, y1),
-        None if heat is None else _remembered("heat", heat, heat_image),
-        np.zeros((0, 4)) if contours is None else _remembered("contours", contours, contour_lines),
+        None
+        if heat is None
+        else _remembered(f"heat {ends}", heat, heat_image if ends is None else partial(heat_image, ends=ends)),
+        np.zeros((0, 4))
+        if contours is None
+        else _remembered(
+            f"contours {ends}", contours, contour_lines if ends is None else partial(contour_lines, ends=ends)
+        ),
         _rows(plane.backdrop, "backdrop", 2),
         _scaled(_rows(plane.arrows, "arrows", 4)),
         trails,
+        lines,
         points,
         groups,
         thumbs,
@@ -146,18 +170,21 @@ def _remembered(what: str, array: Any, make: Callable[[Any], Any]) -> Any:
     return kept[1]
 
 
-def heat_image(heat: Any) -> QImage:
-    """A density (R, C) >= 0 from nothing to its maximum, row 0 lowest; what is not finite counts as nothing."""
+def heat_image(heat: Any, ends: tuple[float, float] | None = None) -> QImage:
+    """A density (R, C) >= 0 from nothing to its maximum, row 0 lowest; what is not finite counts as nothing. With
+    ``ends`` an opinion between these two."""
     level = np.nan_to_num(np.asarray(heat, np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    level = np.clip(level / max(float(level.max()), 1e-30) * 255 + 0.5, 0, 255).astype(np.uint8)
-    colour = _TABLE[level[::-1]].astype(np.uint32)
+    lo, hi = (0.0, max(float(level.max()), 1e-30)) if ends is None else ends
+    level = np.clip((level - lo) / (hi - lo) * 255 + 0.5, 0, 255).astype(np.uint8)
+    colour = (_TABLE if ends is None else _OPINION_TABLE)[level[::-1]].astype(np.uint32)
     pixels = np.ascontiguousarray(0xFF000000 | colour[..., 0] << 16 | colour[..., 1] << 8 | colour[..., 2])
     h, w = pixels.shape
     return QImage(pixels.data, w, h, 4 * w, QImage.Format.Format_RGB32).copy()  # its own memory
 
 
-def contour_lines(density: Any, levels: Sequence[float] = LEVELS) -> Array:
-    """Segments (S, 4) x, y, x, y in shares of the extent (0..1, y up), at shares ``levels`` of the maximum.
+def contour_lines(density: Any, levels: Sequence[float] = LEVELS, ends: tuple[float, float] | None = None) -> Array:
+    """Segments (S, 4) x, y, x, y in shares of the extent (0..1, y up), at shares ``levels`` of the maximum; at
+    :data:`EVEN_LEVELS` between ``ends`` where these are given.
 
     Marching squares with straight interpolation between the centres of the density's cells.
     """
@@ -166,7 +193,10 @@ def contour_lines(density: Any, levels: Sequence[float] = LEVELS) -> Array:
     step = np.array([-(-columns // COARSEST), -(-rows // COARSEST)])
     z = z[:: step[1], :: step[0]]
     top = float(z.max())
-    parts = [_march(z, share * top) for share in levels] if top > 0 else []
+    at = [share * top for share in levels if top > 0]
+    if ends is not None:
+        at = [ends[0] + share * (ends[1] - ends[0]) for share in EVEN_LEVELS]
+    parts = [_march(z, level) for level in at]
     lines = np.concatenate(parts) if parts else np.zeros((0, 4))
     return np.asarray((lines * np.tile(step, 2) + 0.5) / np.tile((columns, rows), 2))
 

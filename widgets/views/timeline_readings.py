@@ -51,13 +51,17 @@ class ReadingsPlot(Readings):
         self._now: list[Values | None] = []
         self._pinned: list[Values | None] = []
         self._position = 0
-        self._low = False
+        self._low = self._tall = False
         self._scales: dict[str, Scale] = {}
         self._fresh: set[int] = set()
         self._picture: QPixmap | None = None
         self.setToolTip("What is read off at each moment, each on its own scale; drag to go there")
 
     # ---- what is shown
+
+    def show_values(self, caption: str, values: Values) -> None:
+        super().show_values(caption, values)
+        self._fit()
 
     def set_moments(self, now: Sequence[Values | None], fresh: Collection[int]) -> None:
         """The readings of every moment, None where there is none yet; those not ``fresh`` are drawn faint."""
@@ -76,8 +80,9 @@ class ReadingsPlot(Readings):
 
     def set_low(self, low: bool) -> None:
         """Whether there is room for the line of text only."""
-        self._low = low
-        self.updateGeometry()
+        if low != self._low:
+            self._low, self._picture = low, None
+            self.updateGeometry()
 
     def scale(self, name: str) -> Scale:
         """The scale of a reading, the same for this timeline and the pinned one."""
@@ -105,8 +110,22 @@ class ReadingsPlot(Readings):
 
     # ---- geometry
 
+    def rows(self) -> int:
+        return 2 if self._tall and not self._low else 1
+
+    def head(self) -> int:
+        """Pixels above the curves."""
+        return LINE * self.rows()
+
     def text_rect(self) -> QRectF:
-        return QRectF(0, 0, self.width(), LINE)
+        return QRectF(0, 0, self.width(), self.head())
+
+    def _fit(self) -> None:
+        """Takes a second line once the first is too short, and keeps it: nothing jumps from moment to moment."""
+        if not self._tall and len(self._values) > 1 and self._caption and self.wanted_width() > self.width():
+            self._tall = True
+            self._picture = None
+            self.updateGeometry()
 
     def x_of(self, index: int, total: int = 0) -> float:
         """Where moment ``index`` of ``total`` (of this timeline) lies."""
@@ -115,7 +134,7 @@ class ReadingsPlot(Readings):
 
     def y_of(self, name: str, value: float) -> float:
         """Where a value of a reading lies: its least at the bottom of the plot."""
-        return self.height() - INSET - (self.height() - LINE - 2 * INSET) * self._scales[name](value)
+        return self.height() - INSET - (self.height() - self.head() - 2 * INSET) * self._scales[name](value)
 
     def index_at(self, x: float) -> int:
         """The moment whose place is nearest."""
@@ -123,7 +142,7 @@ class ReadingsPlot(Readings):
         return min(max(round((x - INSET) / max(1, self.width() - 2 * INSET) * last), 0), last)
 
     def sizeHint(self) -> QSize:
-        return QSize(120, LINE + (CURVES if self.has_curves() else 0))
+        return QSize(120, self.head() + (CURVES if self.has_curves() else 0))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(40, self.sizeHint().height())
@@ -175,7 +194,7 @@ class ReadingsPlot(Readings):
         painter.drawLine(QPointF(0, self.height() - 0.5), QPointF(self.width(), self.height() - 0.5))
         painter.setPen(QPen(QColor(theme.colours.accent), 1))
         x = round(self.x_of(self._position)) + 0.5
-        painter.drawLine(QPointF(x, LINE + 2), QPointF(x, self.height() - 1))
+        painter.drawLine(QPointF(x, self.head() + 2), QPointF(x, self.height() - 1))
         if self._picture is None or self._picture.devicePixelRatioF() != self.devicePixelRatioF():
             self._picture = self._curves()
         painter.drawPixmap(0, 0, self._picture)
@@ -193,6 +212,10 @@ class ReadingsPlot(Readings):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._picture = None
+        if event.size().width() > event.oldSize().width() and self._tall:
+            self._tall = False  # wider, one line may do again
+            self.updateGeometry()
+        self._fit()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._scrub(event)

@@ -23,6 +23,24 @@ def advance(metrics: QFontMetricsF, text: str) -> float:
     return metrics.horizontalAdvance(hatless(text)[0])
 
 
+def wrapped(metrics: QFontMetricsF, text: str, width: float, most: int = 2) -> list[str]:
+    """``text`` in lines of at most ``width``, broken between words; of more than ``most`` the last ends in …; [] for
+    no text."""
+    lines: list[str] = []
+    rest = text.split()
+    while rest and len(lines) < most - 1:
+        count = len(rest)
+        while count > 1 and advance(metrics, " ".join(rest[:count])) > width:
+            count -= 1
+        lines.append(" ".join(rest[:count]))
+        rest = rest[count:]
+    if rest:
+        plain = " ".join(rest)
+        fits = advance(metrics, plain) <= width
+        lines.append(plain if fits else metrics.elidedText(plain, Qt.TextElideMode.ElideRight, width))
+    return lines
+
+
 def write(painter: QPainter, box: QRectF, text: str, how: Qt.AlignmentFlag) -> None:
     """Draws ``text`` in the painter's font in the middle of ``box``'s height, ended by … where it is too long."""
     metrics = QFontMetricsF(painter.font())

@@ -142,7 +142,7 @@ def cloud(
     parts: dict[str, Any] = {"rgb": rgb, "normals": normals, "labels": labels}
     scalars = dict(scalars or {})
     if finite is None:
-        finite = _finite(xyz)
+        finite = is_finite(xyz)
     if not finite:
         kept = np.isfinite(xyz).all(1)
         xyz = xyz[kept]
@@ -162,14 +162,14 @@ def cloud(
     )
 
 
-def _finite(values: np.ndarray) -> bool:
+def is_finite(values: np.ndarray) -> bool:
     """Whether all are finite numbers, without an array of answers: what is not a number spreads to both ends."""
     return bool(values.size) and math.isfinite(float(values.min())) and math.isfinite(float(values.max()))
 
 
 def _tame(values: np.ndarray) -> np.ndarray:
     """A scalar as float32; what is not a number becomes 0."""
-    if values.dtype == np.float32 and _finite(values):
+    if values.dtype == np.float32 and is_finite(values):
         return values
     with np.errstate(over="ignore", invalid="ignore"):
         return np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.average import Average, MeanOverTime
-from engine.nn.denoising_real import DenoisingReal
+from engine.nn.generator.of_noise import NoiseProbes
 from engine.nn.muon import OPTIMISERS, optimiser
 from engine.nn.noising import PREDICTIONS, SCHEDULES, TARGETS, Diffusion
 from engine.nn.unet import UNet
@@ -17,7 +17,7 @@ from engine.params import knob
 from engine.study import Images, Study, Term
 
 
-class DDPM(DenoisingReal, Study):
+class DDPM(NoiseProbes, Study):
     """Learns to take a little noise away from a noisy picture; from noise alone, step by step, a new picture comes of
     it. Nothing is drawn at once: watch x̂₀, what the network believes the picture to be, settle on its way."""
 

@@ -17,11 +17,11 @@ from engine.data.tensors import Batch, ImageTensors
 from engine.formats.runs import Run, RunError, read_snapshot
 from engine.nn.average import Average, MeanOverTime
 from engine.nn.coder import Shape, halvings
-from engine.nn.denoising_real import DenoisingReal
 from engine.nn.dit import DiT
 from engine.nn.gaussian import kl_to_standard_normal
-from engine.nn.latent_probes import pictures
+from engine.nn.generator.of_noise import NoiseProbes
 from engine.nn.noising import TARGETS, Diffusion, Look, Noising, StraightLine
+from engine.nn.pictures import pictures
 from engine.nn.spatial import SpatialDecoder, SpatialEncoder
 from engine.params import BadValue, knob
 from engine.payloads import ImageGrid
@@ -76,7 +76,7 @@ class Stage(nn.Module):
 # ---- the study ------------------------------------------------------------------------------------------------------
 
 
-class LatentDiffusion(DenoisingReal, Study):
+class LatentDiffusion(NoiseProbes, Study):
     """Diffusion where there is less to compute: first an autoencoder learns to press a picture into a small grid of
     numbers and back; then it is frozen, and a transformer learns to turn noise into such grids, which the decoder
     draws."""
@@ -252,9 +252,6 @@ class LatentDiffusion(DenoisingReal, Study):
         """Scaled codes as pictures (N, C, H, W), about 0..1."""
         out: Tensor = self.decoder(x * self.stage.std + self.stage.mean)
         return out
-
-    def to_pictures(self, x: Tensor) -> np.ndarray:
-        return pictures(self.decoded(x))
 
     def noise_pictures(self, look: Look) -> np.ndarray:
         """As :func:`tiled`, since noise has no picture of its own."""

@@ -11,10 +11,10 @@ from torch import Tensor
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.average import Average, MeanOverTime
 from engine.nn.denoising import DRAG_STEPS, SEED, WEIGHTS, SeededNoise
-from engine.nn.denoising_real import DenoisingReal
-from engine.nn.latent_probes import array
+from engine.nn.generator.of_noise import NoiseProbes
 from engine.nn.muon import OPTIMISERS, optimiser
 from engine.nn.noising import Look, StraightLine
+from engine.nn.pictures import array
 from engine.nn.samplers import Euler, sampling
 from engine.nn.unet import UNet
 from engine.params import knob
@@ -28,7 +28,7 @@ PAIR_TIMES = 4
 """Times at which each pair is trained: a pair costs :data:`PAIR_STEPS` network calls to make."""
 
 
-class RectifiedFlow(DenoisingReal, Study):
+class RectifiedFlow(NoiseProbes, Study):
     """Learns the wind that blows noise into pictures: between a picture and noise lies a straight line, and the network
     says, at each place, the mean velocity of the lines that cross there. Following it backwards leads from noise to a
     picture; rectifying it again, on its own pairs, makes the paths straight, so that few steps will do."""

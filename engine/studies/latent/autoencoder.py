@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.coder import Decoder, Encoder
+from engine.nn.generator.generator import weights_state
 from engine.nn.latent_probes import BY_ACTIVITY, LatentProbes
 from engine.params import knob
 from engine.payloads import Bars
@@ -120,15 +121,31 @@ class Autoencoder(LatentProbes, Study):
     def reconstruct(self, x: Tensor) -> dict[str, Tensor]:
         return {**super().reconstruct(x), "PCA": self.through_pca(x)}
 
+    def codes_gaussian(self) -> tuple[Tensor, Tensor]:
+        """The mean (d,) of real pictures' codes, and a root (d, d) of their covariance, on the processor."""
+        state = weights_state(self)
+        kept: tuple[Tensor, Tensor] | None = self.recall("gaussian", ())
+        if kept is None:
+            codes = self.codes(1000)[0].cpu()
+            covariance = torch.cov(codes.T, correction=0).reshape(self.p.latent, self.p.latent)
+            # By eigenvectors, not Cholesky's factor: a dimension that never varies makes the covariance singular.
+            values, vectors = torch.linalg.eigh(covariance)
+            kept = self.keep("gaussian", (), state, (codes.mean(0), vectors * values.clamp(min=0).sqrt()))
+        return kept
+
     def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
         # There is no prior: the fairest guess is a Gaussian of the codes' own mean and covariance.
-        codes = self.codes(1000)[0].cpu()
-        mean = codes.mean(0)
-        covariance = torch.cov(codes.T, correction=0).reshape(self.p.latent, self.p.latent)
-        # By eigenvectors, not Cholesky's factor: a dimension that never varies makes the covariance singular.
-        values, vectors = torch.linalg.eigh(covariance)
-        root = vectors * values.clamp(min=0).sqrt()
+        mean, root = self.codes_gaussian()
         return mean + torch.randn(count, self.p.latent, generator=generator) @ root.T
+
+    def mean_w(self) -> Tensor:
+        return self.codes_gaussian()[0].to(self.device)
+
+    def first_weights(self) -> Tensor:
+        return self.decoder.first_weights()
+
+    def inner_layer(self) -> nn.Module:
+        return self.decoder.first_features()
 
     def activity(self, mean: Tensor, sigma: Tensor) -> tuple[Tensor, str]:
         return mean.var(0, correction=0), "variance"

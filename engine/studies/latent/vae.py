@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.coder import Decoder, Encoder
@@ -150,6 +150,12 @@ class VAE(LatentProbes, Study):
 
     def draw_codes(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.randn(count, self.p.latent, generator=generator)
+
+    def first_weights(self) -> Tensor:
+        return self.decoder.first_weights()
+
+    def inner_layer(self) -> nn.Module:
+        return self.decoder.first_features()
 
     def activity(self, mean: Tensor, sigma: Tensor) -> tuple[Tensor, str]:
         return kl_to_standard_normal(mean, 2 * sigma.clamp(min=1e-12).log()).mean(0), "KL, nats"

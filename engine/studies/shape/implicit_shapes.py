@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,8 @@ class ImplicitShapes(Study):
         # A pointer that only hovers moves as a slider does; what is on screen already stays as fine as it is.
         size = SLICE_DRAG if self.dragging and self._kept.get("sheet", ("",))[0] != fine else SLICE
         sheet = self._keep("sheet", (*plane, size), lambda: sheet_of(node, WORDS[axis], position, size))
-        mesh = self._keep("mesh", shape, lambda: surface_mesh(done(extract(node, LO, HI, FIRST, lipschitz=1.0)), 0.25))
+        n = DRAG_LEAST if self.dragging and self._kept.get("mesh", ("",))[0] != (shape, FIRST) else FIRST
+        mesh = self._keep("mesh", (shape, n), lambda: surface_mesh(done(extract(node, LO, HI, n, lipschitz=1.0)), 0.25))
         p = np.array(place, np.float32)
         value, slope = float(node(p)[0]), slopes(node, p)[0]
         steep = float(np.linalg.norm(slope))
@@ -431,8 +433,9 @@ def gradient_arrows(node: Node, axis: int, position: float) -> Arrows:
     return Arrows(name="gradient", at=at, vectors=vectors, colour="green", width=1.2, locked=True)
 
 
+@cache
 def box_lines() -> Lines:
-    """The cube of space in which the shape is looked at."""
+    """The cube of space in which the shape is looked at; always the same arrays, which are sent to the screen once."""
     return Lines(name="box", ends=cell_edges(np.zeros((1, 3)), BOX), width=1.0, opacity=0.4, locked=True)
 
 

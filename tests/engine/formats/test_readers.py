@@ -278,14 +278,14 @@ def test_reading_takes_little_more_memory_than_the_file(put: Put) -> None:
 def test_reading_says_how_far_it_is_and_can_be_given_up(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.formats.scene import records
 
-    plain = records._read_run
+    plain = records._read_into
 
-    def slow(*args: Any) -> bool:
-        time.sleep(0.002)
-        return plain(*args)
+    def slow(*args: Any) -> None:
+        time.sleep(0.005)
+        plain(*args)
 
     monkeypatch.setattr(records, "RUN", 1000)
-    monkeypatch.setattr(records, "_read_run", slow)
+    monkeypatch.setattr(records, "_read_into", slow)
     path = put("large.ply", ply("<", 50_000))
     steps = list(read(path))
     assert len(steps) > 3
@@ -368,3 +368,12 @@ def test_spot_is_the_same_as_obj_and_glb(shared_data: Path) -> None:
     place = [m.uv[m.faces].mean(1) for m in (a, b)]
     order = [np.lexsort(np.round(c, 4).T) for c in corner]
     np.testing.assert_allclose(place[0][order[0]], place[1][order[1]], atol=1e-4)
+
+
+def test_a_place_that_is_none_is_found_in_a_file_of_places_alone(put: Put) -> None:
+    xyz = np.arange(120_000, dtype="<f4").reshape(-1, 3) % 100
+    xyz[33_333, 1] = np.nan
+    head = b"ply\nformat binary_little_endian 1.0\nelement vertex 40000\n"
+    head += b"property float x\nproperty float y\nproperty float z\nend_header\n"
+    found = cloud(put("places.ply", head + xyz.tobytes()))
+    np.testing.assert_array_equal(found.xyz, np.delete(xyz, 33_333, axis=0))

@@ -1,6 +1,9 @@
-"""Selecting, picking and colouring against brute force."""
+"""Selecting and picking against brute force."""
 
 from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,31 +12,46 @@ from PIL import Image, ImageDraw
 from engine.geometry import viewing
 from engine.geometry.shapes import shape
 from engine.params import BadValue
+from engine.scene import Mesh, Points
 
 RANDOM = np.random.default_rng(0)
 CLOUD = RANDOM.normal(size=(3000, 3)).astype(np.float32)
 
 
-def camera(near: float = 0.5, far: float = 8.0, distance: float = 4.0) -> np.ndarray:
-    """Looks down the z axis from ``distance``, 90 degrees wide."""
-    a, b = (far + near) / (near - far), 2 * far * near / (near - far)
-    projection = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, a, b], [0, 0, -1, 0]])
-    view = np.eye(4)
-    view[2, 3] = -distance
-    return projection @ view
+WIDE, TALL = 400.0, 300.0
+
+
+def run(steps: Generator[None, None, Any]) -> Any:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def screen(distance: float = 4.0, parallel: bool = False) -> np.ndarray:
+    """Looks down the z axis from ``distance``; 100 pixels are as much as the distance, or at a parallel view 1."""
+    ahead = np.array([0, 0, -1, distance])
+    w = np.array([0, 0, 0, 1.0]) if parallel else ahead
+    x, y = np.array([100.0, 0, 0, 0]), np.array([0, -100.0, 0, 0])
+    return np.stack([x + WIDE / 2 * w, y + TALL / 2 * w, ahead, w])
+
+
+def inside(points: Any, polygon: Any, keep: Any = None, **more: Any) -> Any:
+    cloud = Points(name="c", xyz=np.asarray(points, np.float32))
+    return run(viewing.select_inside([(cloud, np.eye(4), keep)], screen(), polygon, **more))["c"]
 
 
 STAR = np.array([
     [np.cos(t), np.sin(t)] for t in np.linspace(0, 4 * np.pi, 5, endpoint=False)
-]) * 0.5  # fmt: skip
+]) * 50 + [WIDE / 2, TALL / 2]  # fmt: skip
 """Crosses itself: its middle is outside by the even-odd rule."""
 
 
 def test_a_lasso_selects_the_points_whose_pictures_lie_in_it() -> None:
-    matrix = camera()
-    found = viewing.select_polygon(CLOUD, matrix, STAR)
-    depth = 4 - CLOUD[:, 2]
-    pixels = 512 + 500 * np.stack([CLOUD[:, 0], CLOUD[:, 1]], axis=1) / depth[:, None]
+    found = inside(CLOUD, STAR)
+    depth = 4 - CLOUD[:, 2].astype(float)
+    pixels = np.stack([200 + 100 * CLOUD[:, 0] / depth, 150 - 100 * CLOUD[:, 1] / depth], axis=1)
 
     def odd(p: np.ndarray) -> bool:
         crossings = 0
@@ -42,11 +60,10 @@ def test_a_lasso_selects_the_points_whose_pictures_lie_in_it() -> None:
                 crossings += p[0] < ax + (p[1] - ay) / (by - ay) * (bx - ax)
         return crossings % 2 == 1
 
-    ndc = (pixels - 512) / 500
-    brute = np.array([odd(p) for p in ndc]) & (depth > 0.5) & (depth < 8)
+    brute = np.array([odd(p) for p in pixels]) & (depth > 0)
     assert 100 < brute.sum() < 2500
     assert (found != brute).sum() <= 1  # float32 on a side
-    assert not viewing.inside_polygon([[0, 0]], STAR)[0]
+    assert not viewing.inside_polygon([[WIDE / 2, TALL / 2]], STAR)[0]
 
 
 def test_a_lasso_of_many_corners_is_that_of_a_drawn_mask() -> None:
@@ -60,48 +77,56 @@ def test_a_lasso_of_many_corners_is_that_of_a_drawn_mask() -> None:
 
 
 def test_what_is_behind_hidden_or_cut_off_is_not_selected() -> None:
-    everything = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-    points = np.array([[0, 0, 0], [0, 0, 5], [0, 0, 3.8], [0, 0, -7], [0.1, 0, 0], [9, 0, 0]], np.float32)
-    chosen = viewing.select_polygon(points, camera(), everything)
-    assert chosen.tolist() == [True, False, False, False, True, False]
+    everything = [[0, 0], [WIDE, 0], [WIDE, TALL], [0, TALL]]
+    points = [[0, 0, 0], [0, 0, 5], [0, 0, 3.8], [0, 0, -7], [0.1, 0, 0], [9, 0, 0]]
+    assert inside(points, everything).tolist() == [True, False, True, True, True, False]
     keep = np.array([False] + [True] * 5)
-    assert viewing.select_polygon(points, camera(), everything, keep).tolist() == [False] * 4 + [True, False]
-    cut = viewing.select_polygon(points, camera(), everything, planes=[[-1, 0, 0, 0.05]])
-    assert cut.tolist() == [True] + [False] * 5
-    assert not viewing.select_polygon(points, camera(), everything[:2]).any()
+    assert inside(points, everything, keep).tolist() == [False, False, True, True, True, False]
+    cut = inside(points, everything, planes=[[-1, 0, 0, 0.05]])
+    assert cut.tolist() == [True, False, True, True, False, False]
+    assert not inside(points, everything[:2]).any()
     with pytest.raises(BadValue, match="polygon"):
-        viewing.select_polygon(points, camera(), [[0, np.nan], [1, 1], [0, 1]])
+        inside(points, [[0, np.nan], [1, 1], [0, 1]])
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_point_picked_is_that_of_brute_force(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    origin, target = random.normal(size=3) * 3 + [0, 0, 6], CLOUD[random.integers(3000)] + random.normal(size=3) * 0.02
-    ray = (target - origin) / np.linalg.norm(target - origin)
-    q = CLOUD.astype(float) - origin
-    t = q @ ray
-    aside = np.linalg.norm(q - t[:, None] * ray, axis=1)
+@pytest.mark.parametrize("parallel", [False, True])
+def test_the_point_picked_is_that_of_brute_force(parallel: bool) -> None:
+    cloud = Points(name="c", xyz=CLOUD)
+    m = screen(parallel=parallel)
+    seen = CLOUD @ m[:, :3].T + m[:, 3]
+    pixels = seen[:, :2] / seen[:, 3:]
+    random = np.random.default_rng(1)
     keep = random.random(3000) < 0.8
-    met = np.flatnonzero((t > 0) & (aside <= 0.01 * t) & keep)
-    index, distance = viewing.pick_points(CLOUD, origin, 3 * ray, 0.01, keep)
-    if not len(met):
-        assert index == -1
-        return
-    front = t[met].min()
-    surface = met[t[met] <= front + 0.02 * front]
-    assert index == surface[aside[surface].argmin()]
-    assert distance == pytest.approx(t[index], rel=1e-6)
+    hits = 0
+    for _ in range(20):
+        pixel = tuple(random.uniform((130, 80), (270, 220)))
+        _, met = run(viewing.pick([(cloud, np.eye(4), keep)], m, pixel, [0, 0, 4], [0, 0, -1]))
+        away = np.hypot(*(pixels - pixel).T)
+        box = (np.abs(pixels - pixel) <= viewing.REACH).all(1) & (seen[:, 3] > 0) & keep
+        if not box.any():
+            assert met is None
+            continue
+        hits += 1
+        near = np.flatnonzero(box & (away <= max(viewing.REACH / 2, away[box].min())))
+        front = np.flatnonzero(box & (seen[:, 2] <= seen[near, 2].min() * 1.02))
+        assert met.index == front[away[front].argmin()]
+        assert met.ahead == pytest.approx(seen[met.index, 2], rel=1e-5)
+        np.testing.assert_allclose(met.place, CLOUD[met.index], atol=1e-6)
+    assert hits > 5
 
 
-def test_picking_is_exact_far_from_the_origin_and_meets_nothing_beside() -> None:
-    assert viewing.pick_points(CLOUD, [0, 0, 50], [0, 1, 0], 0.001) == (-1, float("inf"))
-    assert viewing.pick_points(CLOUD + np.float32([0, 0, 9]), [0, 0, 0], [0, 0, -1], 0.5)[0] == -1
-    points = np.array([[0, 0, -1000], [0.3, 0, -1000], [0, 0, -2000]], np.float32)
-    assert viewing.pick_points(points, [0.29, 0, 0], [0, 0, -1], 1e-4)[0] == 1
-    assert viewing.pick_points(points, [0.02, 0, 0], [0, 0, -1], 0, radius=0.05)[0] == 0
-    assert viewing.pick_points(points, [0.15, 0, 0], [0, 0, -1], 0, radius=0.05)[0] == -1
-    with pytest.raises(BadValue, match="ray"):
-        viewing.pick_points(points, [0, 0, 0], [0, 0, 0], 0.1)
+def test_of_a_cloud_too_large_to_look_at_every_so_many_th_point_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewing, "MOST_POINTS", 100)
+    line = np.zeros((250, 3), np.float32)
+    line[:, 0] = np.linspace(-2, 2, 250)
+    cloud = Points(name="c", xyz=line)
+    for x in np.linspace(-1.5, 1.5, 7):
+        laid_out, met = run(
+            viewing.pick([(cloud, np.eye(4), None)], screen(), (200 + 25 * x, 150), [0, 0, 4], [0, 0, 1])
+        )
+        assert len(laid_out[0].pixels) <= 100
+        assert met.index % 3 == 0
+        assert abs(line[met.index, 0] - x) < 0.05
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -116,26 +141,29 @@ def test_the_face_picked_is_the_first_of_all_that_the_ray_meets(seed: int) -> No
     system = np.stack([b - a, c - a, np.broadcast_to(-ray, a.shape)], axis=2)
     u, v, t = np.linalg.solve(system, (origin - a)[..., None])[..., 0].T
     met = np.flatnonzero((u >= 0) & (v >= 0) & (u + v <= 1) & (t > 0))
-    face, distance, weights = viewing.pick_mesh(vertices, faces, origin, ray * 2)
+    # A view from the ray's origin in which the ray goes through pixel (200, 150).
+    right = np.cross(ray, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    rows = np.array([[*v, -v @ origin] for v in (right, np.cross(right, ray), ray)])
+    view = np.stack([300 * rows[0] + 200 * rows[2], -300 * rows[1] + 150 * rows[2], rows[2], rows[2]])
+    mesh = Mesh(name="m", vertices=vertices, faces=faces)
+
+    def pick(keep: Any = None) -> Any:
+        return run(viewing.pick([(mesh, np.eye(4), keep)], view, (200.0, 150.0), origin, ray))[1]
+
+    found = pick()
     if not len(met):
-        assert face == -1
+        assert found is None
         return
     first = met[t[met].argmin()]
-    assert face == first
-    assert distance == pytest.approx(t[first], rel=1e-6)
-    assert np.allclose(np.array(weights) @ vertices[faces[face]], origin + distance * ray, atol=1e-5)
+    assert found.index == first
+    assert found.ahead == pytest.approx(t[first], rel=1e-6)
+    np.testing.assert_allclose(found.place, origin + t[first] * ray, atol=1e-6)
+    corners = vertices[faces[first]].astype(float)
+    normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+    np.testing.assert_allclose(found.normal, normal / np.linalg.norm(normal), atol=1e-9)
+    assert found.vertex == faces[first][((corners - found.place) ** 2).sum(1).argmin()]
     keep = np.ones(len(faces), bool)
     keep[first] = False
-    again, further, _ = viewing.pick_mesh(vertices, faces, origin, ray, keep)
-    assert again != face
-    assert further > distance
-    assert viewing.pick_mesh(vertices, faces, origin, -ray)[0] == -1
-
-
-def test_colours_run_from_the_first_row_to_the_last() -> None:
-    table = np.stack([np.arange(256)] * 3, axis=1).astype(np.uint8)
-    found = viewing.colours([0, 1, 0.5, -9, 9, np.nan, 1 / 255], 0.0, 1.0, table)
-    assert found.dtype == np.uint8
-    assert found[:, 0].tolist() == [0, 255, 128, 0, 255, 128, 1]
-    assert viewing.colours([2.0], 5.0, 1.0, table)[0, 0] == 191
-    assert viewing.colours([3.0], 3.0, 3.0, table)[0, 0] == 0
+    again = pick(keep)
+    assert again is None or (again.index != first and again.ahead > found.ahead)

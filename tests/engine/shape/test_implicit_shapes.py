@@ -431,3 +431,14 @@ def test_a_scene_is_what_the_probes_declare(session: Session) -> None:
         (scene,) = answers(session, name, dragging=True)
         assert type(scene) is Scene
         assert len({t.name for t in scene.things}) == len(scene.things)
+
+
+def test_while_the_shape_is_dragged_the_slice_shows_a_coarser_surface_and_the_same_box(session: Session) -> None:
+    settled = answers(session, "slice", shape=SPHERE)[-1]
+    hovered = answers(session, "slice", True, shape=SPHERE, place=((0.1, 0.2, 0.3),))[-1]
+    assert thing(hovered, Mesh, "surface") is thing(settled, Mesh, "surface")  # what is fine stays so
+    dragged = answers(session, "slice", True, shape=TORUS)[-1]
+    again = answers(session, "slice", shape=TORUS)[-1]
+    few, many = (len(thing(scene, Mesh, "surface").faces) for scene in (dragged, again))
+    assert 0 < few < many / 2
+    assert thing(dragged, Lines, "box").ends is thing(settled, Lines, "box").ends

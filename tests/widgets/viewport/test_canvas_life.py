@@ -428,3 +428,23 @@ def test_a_hidden_canvas_can_still_make_a_picture(qtbot: QtBot) -> None:
         pytest.skip(str(error))
     assert image.shape == (40, 60, 4)
     assert image[20, 30].tolist() == [255, 0, 0, 255]
+
+
+def test_smooth_edges_wait_until_nothing_is_renewed_any_more(
+    make: Callable[..., Canvas], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture of four times the pixels is not drawn between two answers of a slider that is dragged."""
+    monkeypatch.setattr(canvas_module, "FINE_BELOW", 1e9)
+    monkeypatch.setattr(canvas_module, "FINE_AFTER", 400)
+    canvas = make()
+    corners = np.float32([[-1, -1, 0], [1, -1, 0], [0, 1, 0]])
+    faces = np.int32([[0, 1, 2]])
+    for k in range(6):
+        canvas.set_things((Mesh(name="m", vertices=corners + np.float32(0.01 * k), faces=faces),))
+        end = time.monotonic() + 0.02
+        while time.monotonic() < end:
+            QCoreApplication.processEvents()
+        assert canvas._inside.stage is not None
+        assert canvas._inside.stage.size[:2] == (160, 120)
+    assert complete(canvas) == 1
+    assert canvas._inside.stage.size[:2] == (320, 240)

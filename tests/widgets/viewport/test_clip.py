@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.geometry.viewing import inside_planes
 from widgets.viewport import camera as c
 from widgets.viewport.camera import Camera
 from widgets.viewport.hand.clip import BOX_EDGES, ClipBox, ClipPlane, along, box_round
-from widgets.viewport.hand.picking import kept
 
 CAMERA = Camera((4.0, -5.0, 3.0), (0.1, 0.2, 0.3), (0, 0, 1), 40.0)
 SIZE = (640.0, 480.0)
@@ -31,9 +31,9 @@ def test_a_turned_box_keeps_exactly_the_points_inside() -> None:
     local = (points - box.centre) @ np.asarray(box.turn).T
     expected = (np.abs(local) <= box.half).all(1)
     assert 100 < expected.sum() < 2000
-    np.testing.assert_array_equal(kept(points, box.planes()), expected)
+    np.testing.assert_array_equal(inside_planes(points, box.planes()), expected)
     corners = box.corners()
-    assert kept(corners * 0.999 + np.asarray(box.centre) * 0.001, box.planes()).all()
+    assert inside_planes(corners * 0.999 + np.asarray(box.centre) * 0.001, box.planes()).all()
     lengths = [np.linalg.norm(corners[a] - corners[b]) for a, b in BOX_EDGES]
     assert len(lengths) == 12
     np.testing.assert_allclose(sorted(lengths), np.repeat([0.6, 1.0, 1.8], 4))
@@ -42,8 +42,8 @@ def test_a_turned_box_keeps_exactly_the_points_inside() -> None:
 def test_a_plane_keeps_its_side_and_the_other_when_flipped() -> None:
     plane = ClipPlane((0, 0, 1), (0, 1, 1))
     points = np.array([[0, 0.1, 1], [0, -0.1, 1], [5, 2, -0.5], [5, 2, -1.5]])
-    np.testing.assert_array_equal(kept(points, plane.planes()), [True, False, True, False])
-    np.testing.assert_array_equal(kept(points, plane.flipped().planes()), [False, True, False, True])
+    np.testing.assert_array_equal(inside_planes(points, plane.planes()), [True, False, True, False])
+    np.testing.assert_array_equal(inside_planes(points, plane.flipped().planes()), [False, True, False, True])
     np.testing.assert_allclose((plane.corners() - plane.place) @ plane.normal, 0, atol=1e-12)
 
 
@@ -97,5 +97,5 @@ def test_nearest_on_an_axis() -> None:
 def test_box_round_holds_all_and_is_never_flat() -> None:
     corners = np.array([[0, 0, 0], [2, 4, 0]])
     box = box_round(corners)
-    assert kept(corners, box.planes()).all()
+    assert inside_planes(corners, box.planes()).all()
     assert min(box.half) > 0

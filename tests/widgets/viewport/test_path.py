@@ -6,9 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QMainWindow
+from pytestqt.qtbot import QtBot
 
 from widgets.viewport import camera as c
 from widgets.viewport.camera import Camera
+from widgets.viewport.over.number import Number
 from widgets.viewport.over.path import EASINGS, along, between, eased, turntable
 
 A = Camera((4.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0, 0, 1), 40.0)
@@ -48,3 +54,28 @@ def test_a_turntable_goes_round_once_and_closes() -> None:
     flat = np.subtract([p.eye for p in round_], start.target)[:, :2]
     turned = np.degrees(np.unwrap(np.arctan2(flat[:, 1], flat[:, 0])))
     np.testing.assert_allclose(np.diff(turned), 45, atol=1e-9)
+
+
+def test_undo_in_a_field_is_the_windows_while_nothing_is_typed(qtbot: QtBot) -> None:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    field = Number("Move along x", -10, 10)
+    window.setCentralWidget(field)
+    undone: list[bool] = []
+    shortcut = QShortcut(QKeySequence.StandardKey.Undo, window)
+    shortcut.activated.connect(lambda: undone.append(True))
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    field.setFocus()
+    qtbot.waitUntil(field.hasFocus)
+    field.selectAll()
+    QTest.keyClicks(field, "2.50")
+    QTest.keyClick(field, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not undone  # what is being typed goes first
+    field.selectAll()
+    QTest.keyClicks(field, "2.50")
+    QTest.keyClick(field, Qt.Key.Key_Return)
+    assert (field.value(), field.text()) == (2.5, "2.5")
+    QTest.keyClick(field, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert undone == [True]

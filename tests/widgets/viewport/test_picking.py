@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.geometry import viewing
+from engine.geometry.viewing import ray_faces
 from engine.scene import Lines, Mesh, Points
 from widgets.viewport import camera as c
 from widgets.viewport.camera import Camera
 from widgets.viewport.hand import select
 from widgets.viewport.hand.measure import Measure, angle, distance
-from widgets.viewport.hand.picking import Hit, box_corners, lay_out, matrix_of, pick, ray_faces, to_world, words
+from widgets.viewport.hand.picking import Hit, box_corners, matrix_of, to_world, words
+from widgets.viewport.hand.pointer import Sight
 from widgets.viewport.hand.select import Marks
 
 CAMERA = Camera((3.0, -4.0, 2.5), (0.0, 0.0, 0.0), (0, 0, 1), 40.0)
@@ -31,9 +34,22 @@ def run(steps: Generator[None, None, Any]) -> Any:
             return end.value
 
 
-def find(things: list[Any], x: float, y: float, camera: Camera = CAMERA, planes: Any = None, **keep: Any) -> Hit | None:
-    seen = [run(lay_out(thing, matrix_of(thing), camera, *SIZE)) for thing in things]
-    return pick([s for s in seen if s is not None], camera, (x, y), SIZE, keep, planes)
+def sight(things: list[Any], camera: Camera = CAMERA, planes: Any = None, **keep: Any) -> Sight:
+    return Sight(camera, SIZE, [(thing, matrix_of(thing), keep.get(thing.name)) for thing in things], planes)
+
+
+def find(things: list[Any], x: float, y: float, camera: Camera = CAMERA, planes: Any = None, **keep: Any) -> Any:
+    at = sight(things, camera, planes, **keep)
+    laid_out, met = run(viewing.pick(at.things, at.screen, (x, y), *c.ray(camera, x, y, *SIZE), planes))
+    again = run(viewing.pick(at.things, at.screen, (x, y), *c.ray(camera, x, y, *SIZE), planes, laid_out))[1]
+    assert (met is None) == (again is None)
+    assert met is None or (met.index, met.ahead) == (again.index, again.ahead)  # what was laid out serves again
+    return met
+
+
+def select_in(thing: Any, polygon: Any, planes: Any = None, drawn: Any = None) -> Any:
+    at = sight([thing], planes=planes)
+    return run(viewing.select_inside(at.things, at.screen, polygon, planes, drawn))[thing.name]
 
 
 def sphere(name: str = "ball", rings: int = 40) -> Mesh:
@@ -94,7 +110,8 @@ def test_the_picked_point_is_that_of_brute_force_and_carries_its_own() -> None:
         assert hit.index in near
         assert hit.ahead == pytest.approx(seen[near, 2].min(), rel=0.02)
         np.testing.assert_allclose(hit.place, world[hit.index], atol=1e-9)
-        lines = words(hit, 0.01)
+        said = Hit(cloud, c.vector(hit.place), None, hit.index, hit.vertex, hit.ahead)
+        lines = words(said, 0.01)
         assert lines[0].replace("−", "-").split()[0] == f"{hit.place[0]:.3f}"
         assert lines[1] == f"cloud · point {3999 - hit.index:,}"
         assert f"label {'roof' if hit.index % 3 == 0 else hit.index % 3}" in lines
@@ -110,7 +127,7 @@ def test_a_point_on_a_surface_wins_and_clipping_opens_the_view() -> None:
     cloud = Points(name="on it", xyz=np.array([place, [0, 0, 0]], np.float32))
     hit = find([ball, cloud], 320, 240)
     assert hit is not None
-    assert (hit.thing.name, hit.index) == ("on it", 0)
+    assert (hit.thing, hit.index) == (1, 0)
     cut = np.array([[*-place, 0.0]])  # keeps the far half
     hit = find([ball], 320, 240, planes=cut)
     assert hit is not None
@@ -142,8 +159,8 @@ def test_boxes_of_things() -> None:
 def test_in_polygon_by_the_even_odd_rule() -> None:
     star = [(0, 0), (10, 0), (10, 10), (5, 2), (0, 10)]  # a notch from above
     pixels = np.array([[5, 1], [5, 5], [1, 5], [9, 5], [11, 1], [np.nan, 1], [-1, 0.5]])
-    np.testing.assert_array_equal(select.in_polygon(pixels, star), [True, False, True, True, False, False, False])
-    assert not select.in_polygon(pixels, [(0, 0), (1, 1)]).any()
+    np.testing.assert_array_equal(viewing.inside_polygon(pixels, star), [True, False, True, True, False, False, False])
+    assert not select_in(Points(name="c", xyz=np.zeros((3, 3), np.float32)), [(0, 0), (999, 999)]).any()
 
 
 def test_inside_of_is_the_projection_of_points_and_of_faces_middles() -> None:
@@ -152,18 +169,40 @@ def test_inside_of_is_the_projection_of_points_and_of_faces_middles() -> None:
     seen = c.project(CAMERA, xyz, *SIZE)
     expected = ((seen[:, :2] >= (200, 150)) & (seen[:, :2] <= (333, 290))).all(1)
     cloud = Points(name="c", xyz=xyz)
-    found = run(select.inside_of(cloud, matrix_of(cloud), CAMERA, SIZE, rectangle, None))
+    found = select_in(cloud, rectangle)
     border = (np.abs(seen[:, :2, None] - np.array([[200, 333], [150, 290]])) < 1e-3).any((1, 2))
     np.testing.assert_array_equal(found[~border], expected[~border])
     assert 1000 < found.sum() < 100_000
     ball = sphere()
     middles = ball.vertices[ball.faces].mean(1)
     seen = c.project(CAMERA, middles, *SIZE)
-    found = run(select.inside_of(ball, matrix_of(ball), CAMERA, SIZE, rectangle, None))
+    found = select_in(ball, rectangle)
     np.testing.assert_array_equal(found, ((seen[:, :2] >= (200, 150)) & (seen[:, :2] <= (333, 290))).all(1))
     cut = np.array([[0, 0, 1.0, 0]])
-    found = run(select.inside_of(cloud, matrix_of(cloud), CAMERA, SIZE, rectangle, cut))
+    found = select_in(cloud, rectangle, cut)
     np.testing.assert_array_equal(found[~border], (expected & (xyz[:, 2] >= 0))[~border])
+
+
+def test_only_what_is_in_front_is_selected_where_depths_are_given() -> None:
+    """A wall of points behind one before it: the depth of what is drawn is that of the front one."""
+    side = np.stack(np.meshgrid(np.linspace(-0.5, 0.5, 30), np.linspace(-0.5, 0.5, 30)), -1).reshape(-1, 2)
+    toward = np.asarray(CAMERA.eye) / np.linalg.norm(CAMERA.eye)
+    right, up = c.frame_of(CAMERA)[:2]
+    front = side @ np.stack([right, up]) + toward
+    cloud = Points(name="walls", xyz=np.concatenate([front, front - 1.5 * toward]).astype(np.float32))
+    everything = [(0, 0), (SIZE[0], 0), SIZE, (0, SIZE[1])]
+    assert select_in(cloud, everything).all()
+    projection = c.projection_matrix(CAMERA, SIZE[0] / SIZE[1], 1.0, 20.0)
+    clip = projection @ [0, 0, -(CAMERA.distance - 1), 1]
+    depths = np.ones((int(SIZE[1]) * 2, int(SIZE[0]) * 2), np.float32)  # a stage of twice the widget's pixels
+    x, y = (c.project(CAMERA, front, *SIZE)[:, :2].T * 2).astype(int)
+    y = 2 * int(SIZE[1]) - 1 - y
+    depths[y.min() : y.max() + 2, x.min() : x.max() + 2] = clip[2] / clip[3] / 2 + 0.5
+    seen = select_in(cloud, everything, drawn=(depths, projection, SIZE))
+    assert seen[:900].all()
+    hidden = c.project(CAMERA, cloud.xyz[900:], *SIZE)
+    assert not seen[900:].any()
+    assert (hidden[:, 2] > CAMERA.distance).all()
 
 
 def bools(*on: int, n: int = 6) -> np.ndarray:

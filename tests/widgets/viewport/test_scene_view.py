@@ -1,85 +1,24 @@
-"""The view of a scene as a hand uses it: real widget, real mouse events, real OpenGL where there is some."""
+"""The view of a scene: cameras, handles, pictures and words, with real mouse events and OpenGL where there is some."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QGuiApplication, QMouseEvent, QUndoStack, QWheelEvent
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.undo import Edit
-from engine.scene import Handles, Mesh, Points, Scene, SceneFrames, Thing
+from engine.scene import Mesh, Scene, SceneFrames
+from tests.widgets.viewport.acts import CUBE, MIDDLE, NO, SHIFT, drag, grid_cloud, handles, pixel, show
 from widgets.viewport import camera as c
 from widgets.viewport.camera import Camera
 from widgets.viewport.frames import SceneFramesView
 from widgets.viewport.view import SceneView
 from widgets.views import view_for
-
-LEFT, MIDDLE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton
-NO, SHIFT, CONTROL = (
-    Qt.KeyboardModifier.NoModifier,
-    Qt.KeyboardModifier.ShiftModifier,
-    Qt.KeyboardModifier.ControlModifier,
-)
-CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
-
-
-def grid_cloud(name: str = "grid") -> Points:
-    x, y = np.meshgrid(np.linspace(-1, 1, 21), np.linspace(-1, 1, 21))
-    xyz = np.stack([x.ravel(), y.ravel(), np.zeros(441)], 1).astype(np.float32)
-    return Points(name=name, xyz=xyz, scalars={"r": np.hypot(xyz[:, 0], xyz[:, 1])})
-
-
-def handles() -> Handles:
-    return Handles(name="grips", at=np.array([[0, 0, 0.5], [0.5, 0, 0.5]], np.float32), control="places")
-
-
-@pytest.fixture
-def view(qtbot: QtBot) -> SceneView:
-    made = SceneView()
-    qtbot.addWidget(made)
-    made.resize(640, 480)
-    made.show()
-    qtbot.waitExposed(made)
-    return made
-
-
-def show(view: SceneView, *things: Thing, **more: Any) -> None:
-    view.show_payload(Scene(things, **more), 0)
-    QApplication.processEvents()
-
-
-def stack_for(view: SceneView) -> QUndoStack:
-    stack = QUndoStack(view)
-    view.edited.connect(lambda text, redo, undo: stack.push(Edit(text, redo, undo)))
-    return stack
-
-
-def mouse(view: Any, kind: QEvent.Type, at: Any, button: Any = LEFT, held: Any = NO) -> None:
-    canvas = view.viewport.canvas
-    point = QPointF(float(at[0]), float(at[1]))
-    down = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseButtonRelease else button
-    event = QMouseEvent(kind, point, canvas.mapToGlobal(point), button, down, held)
-    QApplication.sendEvent(canvas, event)
-
-
-def drag(view: Any, *places: Any, button: Any = LEFT, held: Any = NO) -> None:
-    mouse(view, QEvent.Type.MouseButtonPress, places[0], button, held)
-    for place in places[1:]:
-        mouse(view, QEvent.Type.MouseMove, place, button, held)
-    mouse(view, QEvent.Type.MouseButtonRelease, places[-1], button, held)
-
-
-def pixel(view: Any, place: Any) -> np.ndarray:
-    viewport = view.viewport
-    return np.asarray(c.project(viewport.navigator.camera, place, *viewport.size_of())[0, :2])
 
 
 def test_the_tables_name_these_views() -> None:
@@ -134,59 +73,6 @@ def test_the_camera_stays_when_the_answer_is_renewed(view: SceneView) -> None:
     assert view.viewport.navigator.camera != camera
 
 
-def test_a_rectangle_marks_exactly_what_is_in_it_and_delete_is_undone(view: SceneView) -> None:
-    show(view, grid_cloud())
-    stack = stack_for(view)
-    view.viewport.navigator.look_from("top")
-    view.viewport.tools.choose("rectangle")
-    a, b = pixel(view, (-0.55, 0.55, 0)), pixel(view, (0.25, -0.35, 0))
-    drag(view, a, (a + b) / 2, b)
-    xyz = grid_cloud().xyz
-    expected = (xyz[:, 0] > -0.55) & (xyz[:, 0] < 0.25) & (xyz[:, 1] < 0.55) & (xyz[:, 1] > -0.35)
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].marked, expected)
-    drag(view, *(pixel(view, (x, y, 0)) for x, y in ((0.85, 0.85), (0.9, 0.9), (1.1, 1.1))), held=SHIFT)
-    corner = (xyz[:, 0] > 0.85) & (xyz[:, 1] > 0.85)
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].marked, expected | corner)
-    drag(view, a, (a + b) / 2, b, held=CONTROL)
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].marked, corner)
-    told: list[Any] = []
-    canvas = view.viewport.canvas
-    set_mask = canvas.set_mask
-    canvas.set_mask = lambda name, keep: (told.append(keep), set_mask(name, keep))
-    QTest.keyClick(canvas, Qt.Key.Key_Delete)
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].keep, ~corner)
-    np.testing.assert_array_equal(told[-1], ~corner)
-    saved = view.payloads_for_data()[0].things[0]  # type: ignore[attr-defined]
-    assert len(saved.xyz) == 441 - int(corner.sum())
-    stack.undo()
-    assert told[-1] is None
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].marked, corner)
-    stack.undo()
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].marked, expected | corner)
-    stack.redo()
-    stack.redo()
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].keep, ~corner)
-    while stack.canUndo():
-        stack.undo()
-    assert not view.viewport.state.marks
-
-
-def test_a_lasso_hides_and_marks_of_another_count_are_dropped(view: SceneView) -> None:
-    show(view, grid_cloud())
-    stack_for(view)
-    view.viewport.command("axis:top")
-    view.viewport.tools.choose("lasso")
-    drag(view, *(pixel(view, (x, y, 0)) for x, y in ((-0.05, -0.05), (0.47, -0.05), (-0.05, 0.47))))
-    xyz = grid_cloud().xyz.round(3)
-    expected = (xyz[:, 0] >= 0) & (xyz[:, 1] >= 0) & (xyz[:, 0] + xyz[:, 1] < 0.41)
-    np.testing.assert_array_equal(view.viewport.state.marks["grid"].marked, expected)
-    QTest.keyClick(view.viewport.canvas, Qt.Key.Key_H)
-    assert view.viewport.pointer.now(*pixel(view, (0.1, 0.1, 0))) is None  # what is hidden is not picked
-    assert view.viewport.pointer.now(*pixel(view, (-0.5, 0.1, 0))) is not None
-    show(view, replace(grid_cloud(), xyz=grid_cloud().xyz[:100], scalars={}))
-    assert not view.viewport.state.marks
-
-
 @pytest.mark.parametrize("held", [NO, SHIFT])
 def test_a_handle_follows_the_pointer(view: SceneView, held: Any, qtbot: QtBot) -> None:
     show(view, grid_cloud(), handles())
@@ -217,59 +103,6 @@ def test_an_answer_of_before_does_not_pull_a_handle_back(view: SceneView, qtbot:
     show(view, grid_cloud(), handles())  # of the first move, late
     np.testing.assert_allclose(pixel(view, view.viewport.held.places("grips")[1]), start + (61, -17), atol=0.01)
     qtbot.waitUntil(lambda: np.allclose(view.viewport.held.places("grips"), handles().at))  # the study's word counts
-
-
-def test_hover_says_place_normal_and_scalar(view: SceneView, qtbot: QtBot) -> None:
-    cloud = replace(grid_cloud(), origin=(1000.0, 0.0, 0.0))
-    show(view, cloud, hover="place")
-    said: list[Any] = []
-    view.control_set.connect(lambda *one: said.append(one))
-    k = 5 * 21 + 12
-    place = np.asarray(cloud.xyz[k], np.float64) + cloud.origin
-    mouse(view, QEvent.Type.MouseMove, pixel(view, place), Qt.MouseButton.NoButton)
-    qtbot.waitUntil(lambda: view.viewport.hovered is not None)
-    lines = view.viewport.hover_words()
-    numbers = [float(v.replace("−", "-")) for v in lines[0].split()]
-    np.testing.assert_allclose(numbers, place, atol=0.01)
-    assert lines[1] == f"grid · point {k}"
-    assert lines[-1] == f"r {np.hypot(*cloud.xyz[k, :2]):.4g}"
-    assert said[-1][0] == "place"
-    assert said[-1][2] == "drag"
-    np.testing.assert_allclose(said[-1][1][0], place, atol=1e-6)
-    QApplication.sendEvent(view.viewport.canvas, QEvent(QEvent.Type.Leave))
-    assert view.viewport.hover_words() == []
-
-
-def test_measuring_between_clicks_and_esc_clears(view: SceneView) -> None:
-    show(view, grid_cloud())
-    view.viewport.tools.choose("distance")
-    for place in ((-0.5, 0, 0), (0.5, 0.5, 0)):
-        at = pixel(view, place)
-        drag(view, at, at)
-    assert view.viewport.measure is not None
-    np.testing.assert_allclose(view.viewport.measure.places, [(-0.5, 0, 0), (0.5, 0.5, 0)], atol=1e-6)
-    assert float(view.viewport.measure.text(0.001)) == pytest.approx(np.hypot(1, 0.5), abs=1e-3)
-    QTest.keyClick(view.viewport.canvas, Qt.Key.Key_Escape)
-    assert view.viewport.measure.places == ()
-    QTest.keyClick(view.viewport.canvas, Qt.Key.Key_Escape)
-    assert view.viewport.tools.tool == "turn"
-
-
-def test_a_double_click_sets_the_pivot_and_the_wheel_keeps_what_is_below_it(view: SceneView) -> None:
-    show(view, grid_cloud())
-    at = pixel(view, (0.7, -0.4, 0))
-    mouse(view, QEvent.Type.MouseButtonDblClick, at)
-    mouse(view, QEvent.Type.MouseButtonRelease, at)
-    np.testing.assert_allclose(view.viewport.navigator.camera.target, (0.7, -0.4, 0), atol=1e-6)
-    canvas = view.viewport.canvas
-    under = c.on_target_plane(view.viewport.navigator.camera, 111, 87, *view.viewport.size_of())
-    before = view.viewport.navigator.camera.distance
-    point = QPointF(111, 87)
-    QApplication.sendEvent(canvas, QWheelEvent(
-        point, canvas.mapToGlobal(point), QPoint(), QPoint(0, 120), LEFT & MIDDLE, NO,
-        Qt.ScrollPhase.NoScrollPhase, False))  # fmt: skip
-    np.testing.assert_allclose(pixel(view, under), (111, 87), atol=1e-6)
-    assert view.viewport.navigator.camera.distance < before
 
 
 def test_keys_alone_turn_zoom_and_look_along_axes(view: SceneView) -> None:
@@ -342,60 +175,6 @@ def test_the_camera_goes_to_the_clipboard_and_back(view: SceneView) -> None:
     assert view.viewport.navigator.camera == camera
 
 
-def test_clipping_is_dragged_told_to_the_canvas_and_undone(view: SceneView) -> None:
-    cube = Mesh(name="m", vertices=CUBE, faces=np.array([[0, 1, 2], [5, 6, 7]], np.int32))
-    show(view, cube)
-    stack = stack_for(view)
-    planes: list[Any] = []
-    set_clip = view.viewport.canvas.set_clip
-    view.viewport.canvas.set_clip = lambda p: (planes.append(np.array(p)), set_clip(p))
-    view.viewport.command("clip:box")
-    assert planes[-1].shape == (6, 4)
-    clip = view.viewport.state.clip
-    assert clip is not None
-    grip = next(g for g in clip.grips() if g.kind == "face" and g.axis == 2 and g.sign == 1)
-    start = pixel(view, grip.place)
-    drag(view, start, start + (0, 20), start + (0, 40))
-    lowered = view.viewport.state.clip
-    assert lowered is not None
-    assert lowered.half[2] < clip.half[2]  # type: ignore[union-attr]
-    np.testing.assert_array_equal(planes[-1], lowered.planes())
-    stack.undo()
-    assert view.viewport.state.clip == clip
-    stack.undo()
-    assert planes[-1].shape == (0, 4)
-
-
-def test_the_outline_hides_moves_and_is_undone(view: SceneView) -> None:
-    view.resize(900, 600)
-    show(view, grid_cloud(), handles())
-    stack = stack_for(view)
-    viewport = view.viewport
-    viewport.command("outline")
-    outline = viewport.outline
-    assert outline.isVisible()
-    assert outline.width() <= 240
-    outline.choose("grid")
-    QTest.keyClick(outline.tree, Qt.Key.Key_Space)
-    assert viewport.canvas.changes("grid").hidden is True
-    assert viewport.pointer.now(*pixel(view, (0, 0, 0))) is None
-    stack.undo()
-    assert viewport.canvas.changes("grid").hidden is False
-    outline.fields["turn"][2].setValue(90)
-    outline.fields["move"][0].setValue(2)
-    matrix = viewport.canvas.changes("grid").transform
-    np.testing.assert_allclose(matrix @ [1, 0.5, 0, 1], [1.5, 1, 0, 1], atol=1e-6)
-    outline.opacity.setValue(40)
-    assert viewport.canvas.changes("grid").opacity == pytest.approx(0.4)
-    while stack.canUndo():
-        stack.undo()
-    assert viewport.canvas.changes("grid").opacity == 1.0
-    np.testing.assert_allclose(viewport.canvas.changes("grid").transform, np.eye(4))
-    view.resize(420, 400)
-    QApplication.processEvents()
-    assert not outline.isVisible()
-
-
 def test_nothing_is_cut_off_at_500_pixels(view: SceneView) -> None:
     view.resize(500, 400)
     show(view, grid_cloud())
@@ -466,18 +245,3 @@ def test_words_and_numbers_of_a_scene_and_a_scene_that_goes_on(view: SceneView) 
     assert view.card.isVisible()  # two things of one name: said in place
     view.clear()
     assert view.viewport.shown.things == ()
-
-
-def test_colours_are_offered_and_chosen(view: SceneView) -> None:
-    show(view, grid_cloud())
-    tools = view.viewport.tools
-    offered = [tools.colours.itemData(i) for i in range(tools.colours.count())]
-    assert offered == ["", "plain", "height", "scalar:r"]
-    stack = stack_for(view)
-    tools.coloured.emit("scalar:r")
-    assert view.viewport.canvas.changes("grid").colour_by == "scalar:r"
-    bar: Callable[[], Any] = view.viewport.layers.bar
-    assert bar().title == "r"
-    assert bar().hi == pytest.approx(np.sqrt(2), abs=1e-6)
-    stack.undo()
-    assert view.viewport.canvas.changes("grid").colour_by == ""

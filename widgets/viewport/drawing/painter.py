@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from OpenGL import GL
 
-from engine.scene import Arrows, Handles, Lines, Mesh, Points, Sheet, Thing, Words
+from engine.scene import Arrows, Field, Frustums, Handles, Lines, Mesh, Points, Sheet, Thing, Words
 from widgets.viewport.colours import STEPS, diverging_table, label_table, table_of
+from widgets.viewport.drawing.field import FieldItem
 from widgets.viewport.drawing.flat import SheetItem, WordsItem
+from widgets.viewport.drawing.frustums import FrustumsItem
 from widgets.viewport.drawing.gpu import Gpu, Texture, free_all
 from widgets.viewport.drawing.grid import Grid
 from widgets.viewport.drawing.lines import ArrowsItem, HandlesItem, LinesItem
@@ -44,6 +46,8 @@ class Painter:
             Sheet: lambda thing: SheetItem(gpu, thing),
             Words: lambda thing: WordsItem(gpu, thing),
             Handles: lambda thing: HandlesItem(gpu, thing),
+            Field: lambda thing: FieldItem(gpu, thing),
+            Frustums: lambda thing: FrustumsItem(gpu, thing),
         }
         self.items: dict[str, Item] = {}
         self._texts: dict[str, WordsItem] = {}
@@ -156,11 +160,17 @@ class Painter:
         """Puts the lines, the see-through things and the signs over what is solid so far."""
         stage.draw_over(shot)
         visible = self._visible()
+        for item in visible:  # these leave their depth, so that what follows goes behind them where it lies behind
+            if isinstance(item, FrustumsItem):
+                item.draw_photos(shot)
+        for item in visible:
+            if isinstance(item, FieldItem):
+                item.draw(shot)
         GL.glDepthMask(False)
         if shot.style.mode == "shaded":
             self._grid.draw(shot)
         for item in visible:
-            if isinstance(item, LinesItem | ArrowsItem):
+            if isinstance(item, LinesItem | ArrowsItem | FrustumsItem):
                 item.draw(shot)
         glass = [item for item in visible if item.LAYER == "glass" or (item.LAYER == "solid" and not _is_solid(item))]
         for item in sorted(glass, key=lambda item: -self._distance(item, shot)):

@@ -123,6 +123,14 @@ class Stage:
         found[top : top + piece.shape[0], side : side + piece.shape[1]] = piece
         return found
 
+    def all_depths(self) -> NDArray[np.float32]:
+        """Depths 0..1 (height, width), row 0 at the bottom; 1 is the ground."""
+        width, height = self.size[:2]
+        found = np.empty((height, width), np.float32)
+        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._solid.handle)
+        GL.glReadPixels(0, 0, width, height, GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT, found)
+        return found
+
     def free(self) -> None:
         targets = [self._solid, self._final, self._final_plain, self._out, *([self._ground] if self._ground else [])]
         free_all([*targets, *self._textures])

@@ -5,13 +5,13 @@ Works on the state of a viewport that it is given; knows no event of mouse or ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from widgets.viewport import camera as cam
 from widgets.viewport.camera import Array
@@ -23,11 +23,6 @@ from widgets.viewport.over.outline import Look
 
 if TYPE_CHECKING:
     from widgets.viewport.viewport import Viewport
-
-AT_ONCE = 200_000
-"""So many points and faces are selected from without leaving the hand's event: some 10 ms."""
-TURN_MS = 5
-"""Milliseconds that a selection in a large scene works in one turn of the event loop."""
 
 
 class Editing(QObject):
@@ -42,18 +37,23 @@ class Editing(QObject):
         self.state = ViewState()
         self._clip_before: ViewState | None = None
         self._look_before: ViewState | None = None
-        self._job: tuple[Generator[None, None, Any], str] | None = None
-        self._selecting = QTimer(self, interval=0)
-        self._selecting.timeout.connect(lambda: self._select_on())
+        self._asked: list[str] = []
+        """Keys of selections that the view lane works out."""
+        self.only_visible = False
+        self._number = 0
+        self._later: list[str] = []
+        """Commands that came meanwhile."""
 
     def planes(self) -> Array:
         """Clipping planes (K, 4), none where nothing is clipped."""
         return np.empty((0, 4)) if self.state.clip is None else self.state.clip.planes()
 
     def stop(self) -> None:
-        """Gives up a selection that is being worked out."""
-        self._job = None
-        self._selecting.stop()
+        """Gives up what is being worked out."""
+        for key in self._asked:
+            self._view.lane.cancel(key)
+        self._asked.clear()
+        self._later.clear()
 
     # ---- states that undo goes back to
 
@@ -76,37 +76,36 @@ class Editing(QObject):
         self.edited.emit(text, partial(self.apply, state), partial(self.apply, start))
 
     def select(self, polygon: Sequence[tuple[float, float]], mode: str = "replace") -> None:
-        """Marks what is seen within a polygon of pixels; a large scene takes some turns of the event loop."""
-        self._job = (self._inside(np.asarray(polygon, np.float64)), mode)
-        few = sum(select.count_of(thing) for thing, _, _ in self._view.pickable()) <= AT_ONCE
-        self._select_on(1000 if few else TURN_MS)
-        if self._job is not None:
-            self._selecting.start()
-
-    def _inside(self, polygon: Array) -> Generator[None, None, Mapping[str, Bools]]:
+        """Marks what is seen within a polygon of pixels, worked out by the view lane; one after the other."""
         sight = self._view.sight()
-        found = {}
-        for thing, matrix, _ in sight.things:
-            found[thing.name] = yield from select.inside_of(
-                thing, matrix, sight.camera, sight.size, polygon, sight.planes
-            )
-        return found
+        self._number += 1
+        key = f"select {self._number}"
+        self._asked.append(key)
+        self._view.lane.ask(
+            key, "select_inside", partial(self._selected, key, mode), partial(self._failed, key),
+            things=sight.things, screen=sight.screen, polygon=np.asarray(polygon, np.float64), planes=sight.planes,
+            drawn=self._view.canvas.drawn_depths() if self.only_visible else None,
+        )  # fmt: skip
 
-    def _select_on(self, milliseconds: int = TURN_MS) -> None:
-        if self._job is None:
-            self._selecting.stop()
-            return
-        clock = QElapsedTimer()
-        clock.start()
-        job, mode = self._job
-        try:
-            while clock.elapsed() < milliseconds:
-                next(job)
-        except StopIteration as end:
-            self._job = None
-            self._selecting.stop()
-            marks = select.selected(self.state.marks, end.value, mode)
-            self.do("selection", replace(self.state, marks=marks))
+    def toggle_front(self) -> None:
+        """Whether a selection leaves out what lies behind something."""
+        self.only_visible = not self.only_visible
+
+    def _selected(self, key: str, mode: str, found: Mapping[str, Bools]) -> None:
+        self._asked.remove(key)
+        counts = {thing.name: select.count_of(thing) for thing in self._view.shown.things}
+        fits = {name: part for name, part in found.items() if counts.get(name) == len(part)}
+        self.do("selection", replace(self.state, marks=select.selected(self.state.marks, fits, mode)))
+        self._catch_up()
+
+    def _failed(self, key: str, line: str) -> None:
+        self._asked.remove(key)
+        self._view.lane.failed.emit(key, line)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        while self._later and not self._asked:
+            self._view.command(f"select:{self._later.pop(0)}")
 
     def show_clip(self, clip: Clip) -> None:
         """While the hand drags a grip."""
@@ -157,6 +156,10 @@ class Editing(QObject):
         return True
 
     def selection_command(self, what: str) -> bool:
+        """Whether there is anything to do. What follows a selection waits for it."""
+        if self._asked:
+            self._later.append(what)
+            return True
         marks = self.state.marks
         if what == "export":
             scene = select.scene_of(self._view.shown.things, marks, select.number_marked(marks) > 0)

@@ -99,7 +99,7 @@ class Hands(QObject):
             return True
         self._press, self._button, self._moved = at, event.button(), False
         held = event.modifiers()
-        view.leave_hover()
+        view.touch.leave()
         if event.button() == Qt.MouseButton.LeftButton:
             grip, handle = self.grip_at(at), self.handle_at(at)
             if grip is not None and view.state.clip is not None:
@@ -123,9 +123,10 @@ class Hands(QObject):
             found = self.handle_at(at)
             for thing in view.held.all():
                 view.canvas.set_hover(thing.name, found[1] if found is not None and found[0] == thing.name else -1)
-            view.show_hand(self.lit is not None or found is not None)
+            through = view.tools.tool == "turn" and view.through.light(at)
+            view.show_hand(self.lit is not None or found is not None or through)
             view.overlay.update()
-            view.hover(at)
+            view.touch.hover(at)
             return True
         if not self._moved and (at - self._press).manhattanLength() < STILL:
             if not view.navigator.dragging:
@@ -176,7 +177,8 @@ class Hands(QObject):
             elif self._mode == "replace":
                 view.command("select:clear")
         elif not moved and event.button() == Qt.MouseButton.LeftButton:
-            view.click(at)
+            if view.tools.tool != "turn" or not view.through.click(at):
+                view.touch.click(at)
         elif not moved and event.button() == Qt.MouseButton.RightButton:
             view.menu_wanted.emit(event.globalPosition().toPoint())
         return True
@@ -200,19 +202,19 @@ class Hands(QObject):
 
     def _double(self, event: QMouseEvent) -> bool:
         if event.button() == Qt.MouseButton.LeftButton and self._view.tools.tool not in ("distance", "angle"):
-            self._view.pivot(event.position())
+            self._view.touch.pivot(event.position())
             return True
         return self._pressed(event)
 
     def _wheel(self, event: QWheelEvent) -> bool:
         at = event.position()
-        self._view.leave_hover()
         self._view.wheel(wheel_notches(event), at)
+        self._view.touch.leave()
         event.accept()
         return True
 
     def _left(self, event: QEvent) -> bool:
-        self._view.leave_hover()
+        self._view.touch.leave()
         return False
 
     def _menu(self, event: QContextMenuEvent) -> bool:
@@ -256,9 +258,7 @@ class Hands(QObject):
         if self.band:
             self.band, self._press = [], None
             view.overlay.update()
-        elif view.measure is not None and view.measure.places:
-            view.clear_measure()
-        elif view.command("select:clear"):
+        elif view.touch.clear_measure() or view.command("select:clear"):
             pass
         elif view.tools.tool != "turn":
             view.tools.choose("turn")

@@ -1,24 +1,21 @@
-"""What the pointer is on: lays the scene out in pixels while nothing moves, in slices, and looks there. No widget.
+"""What the pointer is on: asks the view lane, one question at a time, the newest next. No widget.
 
-It is told the things to look at by a function, and tells what it found by a signal.
+It is told the things to look at by a function, and tells what it found by a signal. What a scene looks like in pixels
+is worked out with the first question after the camera or the things have changed, and kept for the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from engine.scene import Mesh, Points, Thing
-from widgets.viewport.camera import Array, Camera
-from widgets.viewport.hand.picking import Bools, Hit, Seen, lay_out, pick
-from widgets.viewport.hand.select import count_of
-
-TURN_MS = 4
-"""Milliseconds of work in one turn of the event loop."""
-AT_ONCE = 400_000
-"""Points and faces that a click lays out at once rather than not being answered: some 20 ms at worst."""
+from engine.scene import Thing
+from widgets.viewport.camera import Array, Camera, ray, screen_matrix, vector
+from widgets.viewport.hand.picking import Bools, Hit
+from widgets.viewport.lane import ViewLane
 
 
 @dataclass(frozen=True)
@@ -30,101 +27,92 @@ class Sight:
     things: Sequence[tuple[Thing, Array, Bools | None]]
     planes: Array | None
 
+    @property
+    def screen(self) -> Array:
+        return screen_matrix(self.camera, *self.size)
+
 
 class Pointer(QObject):
-    """Answers ``want`` by ``found``, at most once per 33 ms; ``now`` answers at once."""
+    """Answers ``want`` by ``found``, at most once per 33 ms, and ``ask`` by a call."""
 
     found = Signal(object, float, float)
     """A :class:`Hit` or None, and the pixel."""
 
-    def __init__(self, sight: Callable[[], Sight], parent: QObject) -> None:
+    def __init__(self, sight: Callable[[], Sight], lane: ViewLane, parent: QObject) -> None:
         super().__init__(parent)
         self._sight = sight
-        self._seen: list[Seen] | None = None
+        self._lane = lane
         self._drawn: Sight | None = None
-        self._job: Generator[None, None, list[Seen]] | None = None
+        self._laid_out: Any = None
+        """As the view lane gave it, of ``_drawn``."""
         self._wanted: tuple[float, float] | None = None
-        self._work = QTimer(self, interval=0)
-        self._work.timeout.connect(self._turn)
+        self._asked: tuple[float, float] | None = None
+        """What the lane is looking for."""
+        self._number = 0
         self._pace = QTimer(self, interval=33, singleShot=True)
-        self._pace.timeout.connect(self._answer)
+        self._pace.timeout.connect(self._ask)
 
     def forget(self) -> None:
         """Something moved: what was laid out is not true any more."""
-        self._seen, self._job, self._drawn = None, None, None
-        self._work.stop()
+        self._drawn, self._laid_out = None, None
+        if self._asked is not None:
+            self._lane.cancel("hover")
+            self._wanted = self._wanted or self._asked
+            self._asked = None
         if self._wanted is not None:  # the question stands
             self._pace.start()
 
     def stop(self) -> None:
         """The pointer is gone."""
-        self._wanted = None
-        self._work.stop()
+        self._wanted, self._asked = None, None
+        self._lane.cancel("hover")
         self._pace.stop()
-        self._job = None
 
     def want(self, x: float, y: float) -> None:
-        """What is at pixel (x, y)? ``found`` follows; an older question is dropped."""
+        """What is at pixel (x, y)? ``found`` follows; of several that wait the newest is answered."""
         self._wanted = (x, y)
         if not self._pace.isActive():
             self._pace.start()
 
-    def now(self, x: float, y: float) -> Hit | None:
-        """What is at a pixel, at once. A scene too large for that gives what has been laid out so far."""
-        sight = self._drawn or self._sight()
-        if self._seen is None:
-            n = sum(count_of(thing) for thing, _, _ in sight.things)
-            if n > AT_ONCE:
-                return None
-            self._begin()
-            while self._seen is None:
-                self._step()
-        return self._look(x, y)
+    def ask(self, x: float, y: float, then: Callable[[Hit | None], None]) -> None:
+        """``then`` is called with what is at a pixel as things stand now; every question is answered, in turn."""
+        self._number += 1
+        self._look(f"click {self._number}", (x, y), then)
 
-    def _begin(self) -> None:
-        self._drawn = self._sight()
-        self._job = _all(self._drawn)
-
-    def _step(self) -> None:
-        assert self._job is not None
-        try:
-            next(self._job)
-        except StopIteration as end:
-            self._seen, self._job = end.value, None
-
-    def _answer(self) -> None:
-        if self._wanted is None:
+    def _ask(self) -> None:
+        if self._wanted is None or self._asked is not None:  # the answer to come asks again
             return
-        if self._seen is None:
-            if self._job is None:
-                self._begin()
-            self._work.start()
-            return
-        x, y = self._wanted
-        self._wanted = None
-        self.found.emit(self._look(x, y), x, y)
+        self._asked, self._wanted = self._wanted, None
+        x, y = self._asked
 
-    def _turn(self) -> None:
-        clock = QElapsedTimer()
-        clock.start()
-        while self._seen is None and self._job is not None and clock.elapsed() < TURN_MS:
-            self._step()
-        if self._seen is not None or self._job is None:
-            self._work.stop()
-            self._answer()
+        def then(hit: Hit | None) -> None:
+            self._asked = None
+            if self._wanted is not None and not self._pace.isActive():
+                self._pace.start()
+            self.found.emit(hit, x, y)
 
-    def _look(self, x: float, y: float) -> Hit | None:
-        if self._seen is None or self._drawn is None:
-            return None
-        keeps = {thing.name: keep for thing, _, keep in self._drawn.things}
-        return pick(self._seen, self._drawn.camera, (x, y), self._drawn.size, keeps, self._drawn.planes)
+        self._look("hover", self._asked, then)
 
+    def _look(self, key: str, pixel: tuple[float, float], then: Callable[[Hit | None], None]) -> None:
+        if self._drawn is None:
+            self._drawn = self._sight()
+        sight = self._drawn
+        origin, direction = ray(sight.camera, *pixel, *sight.size)
 
-def _all(sight: Sight) -> Generator[None, None, list[Seen]]:
-    out = []
-    for thing, matrix, _ in sight.things:
-        if isinstance(thing, Points | Mesh):
-            seen = yield from lay_out(thing, matrix, sight.camera, *sight.size)
-            if seen is not None:
-                out.append(seen)
-    return out
+        def answered(answer: tuple[Any, Any]) -> None:
+            laid_out, met = answer
+            if sight is self._drawn:
+                self._laid_out = laid_out
+            then(None if met is None else Hit(
+                sight.things[met.thing][0], vector(met.place), None if met.normal is None else vector(met.normal),
+                met.index, met.vertex, met.ahead,
+            ))  # fmt: skip
+
+        def failed(line: str) -> None:
+            self._lane.failed.emit(key, line)
+            then(None)
+
+        self._lane.ask(
+            key, "pick", answered, failed, things=sight.things, screen=sight.screen, pixel=pixel, origin=origin,
+            direction=direction, planes=sight.planes, laid_out=self._laid_out,
+        )  # fmt: skip

@@ -6,15 +6,15 @@ points or faces is not the same any more.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from engine.scene import Mesh, Points, Scene, Thing
-from widgets.viewport.camera import Array, Camera
-from widgets.viewport.hand.picking import SLICE, Bools, kept, seen_points, to_world
+from widgets.viewport.hand.picking import Bools
 
 
 def count_of(thing: Thing) -> int:
@@ -22,47 +22,6 @@ def count_of(thing: Thing) -> int:
     if isinstance(thing, Points):
         return len(thing.xyz)
     return len(thing.faces) if isinstance(thing, Mesh) else 0
-
-
-def in_polygon(pixels: Any, polygon: Any) -> Bools:
-    """Which pixels (N, 2) lie within a closed polygon (K, 2), by the even-odd rule; NaN is outside."""
-    corners = np.asarray(polygon, np.float64)
-    out = np.zeros(len(pixels), bool)
-    if len(corners) < 3:
-        return out
-    lo, hi = corners.min(0), corners.max(0)
-    with np.errstate(invalid="ignore"):
-        maybe = np.flatnonzero(((pixels >= lo) & (pixels <= hi)).all(1))
-    x, y = np.asarray(pixels, np.float64)[maybe].T
-    inside = np.zeros(len(maybe), bool)
-    for (ax, ay), (bx, by) in zip(corners, np.roll(corners, -1, 0), strict=True):
-        if ay == by:
-            continue
-        crosses = (y >= ay) != (y >= by)
-        inside ^= crosses & (x < ax + (y - ay) * ((bx - ax) / (by - ay)))
-    out[maybe] = inside
-    return out
-
-
-def inside_of(
-    thing: Thing, matrix: Array, camera: Camera, size: tuple[float, float], polygon: Any, planes: Array | None
-) -> Generator[None, None, Bools]:
-    """Which points, or faces by their middle, are seen within a polygon of pixels, those behind others too. A
-    generator that yields after each slice; what a clipping plane cuts away is not selected."""
-    out = np.zeros(count_of(thing), bool)
-    for a in range(0, len(out), SLICE):
-        if isinstance(thing, Points):
-            places = thing.xyz[a : a + SLICE]
-        else:
-            places = thing.vertices[thing.faces[a : a + SLICE]].mean(1, dtype=np.float32)  # type: ignore[attr-defined]
-        pixels, _ = seen_points(places, matrix, camera, *size)
-        found = in_polygon(pixels, polygon)
-        if planes is not None and len(planes) and found.any():
-            at = np.flatnonzero(found)
-            found[at] = kept(to_world(matrix, places[at]), planes)
-        out[a : a + SLICE] = found
-        yield
-    return out
 
 
 @dataclass(frozen=True)
@@ -74,7 +33,7 @@ class Marks:
     hidden: Bools | None = None
     deleted: Bools | None = None
 
-    @property
+    @cached_property
     def keep(self) -> Bools | None:
         """What is drawn; None is all of it."""
         gone = [part for part in (self.hidden, self.deleted) if part is not None]
@@ -150,6 +109,13 @@ def fitting(state: State, things: Sequence[Thing]) -> dict[str, Marks]:
 def number_marked(state: State) -> int:
     """How many points and faces are marked in all."""
     return sum(int(np.count_nonzero(m.marked)) for m in state.values() if m.marked is not None)
+
+
+def marked_places(thing: Thing, marked: Bools) -> Any:
+    """Where what is marked of a thing is (K, 3), in its own numbers."""
+    if isinstance(thing, Mesh):
+        return thing.vertices[thing.faces[marked]].reshape(-1, 3)
+    return thing.xyz[marked]  # type: ignore[attr-defined]
 
 
 def part_of(thing: Thing, keep: Bools) -> Thing:

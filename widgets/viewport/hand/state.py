@@ -52,6 +52,10 @@ def best_colour_by(thing: Points | Mesh) -> str:
     return f"scalar:{next(iter(thing.scalars))}" if thing.scalars else "plain"
 
 
+_ARRAYS = ("xyz", "vertices", "at", "ends", "corner", "corners", "depth")
+"""Where a thing's places are; one of them tells whether its box is the one of before."""
+
+
 class Shown:
     """The things of a scene as they stand now: boxes, matrices, and what the canvas knows of them."""
 
@@ -78,7 +82,7 @@ class Shown:
 
     def box(self, thing: Thing) -> Array:
         """The corners (8, 3) of a thing's box in its own numbers, kept while its arrays are the same."""
-        key = next((getattr(thing, n) for n in ("xyz", "vertices", "at", "ends", "corner") if hasattr(thing, n)), None)
+        key = next((getattr(thing, n) for n in _ARRAYS if hasattr(thing, n)), None)
         kept = self._boxes.get(thing.name)
         if kept is None or kept[0] is not key:
             kept = (key, box_corners(thing))
@@ -147,3 +151,11 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return a is b or (a is not None and b is not None and np.array_equal(a, b))
     return bool(a == b)
+
+
+def alike(a: Array, b: Array) -> bool:
+    """Whether two boxes (K, 3) are about as large and in the same place, so that one camera does for both."""
+    if not (len(a) and len(b)):
+        return False
+    (one, other), sizes = ((x.min(0) + x.max(0)) / 2 for x in (a, b)), [float(np.ptp(x, 0).max()) for x in (a, b)]
+    return bool(np.linalg.norm(one - other) < max(sizes) and max(sizes) <= 3 * min(sizes))

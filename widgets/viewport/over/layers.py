@@ -50,12 +50,12 @@ class Layers:
 
     def _measure(self, painter: QPainter, bounds: QRectF) -> None:
         view = self._view
-        if view.measure is None or not view.measure.places:
+        if view.touch.measure is None or not view.touch.measure.places:
             return
-        ahead = float(project(view.navigator.camera, view.measure.places[0], *view.size_of())[0, 2])
+        ahead = float(project(view.navigator.camera, view.touch.measure.places[0], *view.size_of())[0, 2])
         step = view.step_at(ahead)
-        lines = [view.measure.text(step), view.measure.more(step)]
-        paint_measure(painter, bounds, view.navigator.camera, view.measure, lines)
+        lines = [view.touch.measure.text(step), view.touch.measure.more(step)]
+        paint_measure(painter, bounds, view.navigator.camera, view.touch.measure, lines)
 
     def _readings(self, painter: QPainter, bounds: QRectF) -> None:
         """Numbers at the upper left, names quiet and figures in line; and how much is marked."""
@@ -121,11 +121,11 @@ class Layers:
     def _hands(self, painter: QPainter, bounds: QRectF) -> None:
         view = self._view
         paint_band(painter, view.hands.band, view.tools.tool == "rectangle")
-        found = view.hovered
+        found = view.touch.hovered
         if found is None:
             return
         hit, x, y = found
         seen = project(view.navigator.camera, hit.place, *view.size_of())[0]
         if np.isfinite(seen).all():
             paint_ring(painter, QPointF(seen[0], seen[1]))
-        chip(painter, bounds, QPointF(x, y), view.hover_words())
+        chip(painter, bounds, QPointF(x, y), view.touch.hover_words())

@@ -15,7 +15,6 @@ from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDoubleSpinBox,
     QGridLayout,
     QHeaderView,
     QLabel,
@@ -31,7 +30,7 @@ from PySide6.QtWidgets import (
 from engine.scene import Arrows, Handles, Lines, Mesh, Points, Sheet, Thing, Words
 from widgets.theme import LABELS, TERMS, icon, theme
 from widgets.viewport.camera import Array, Vector, rotation
-from widgets.viewport.over.tools import plain_field
+from widgets.viewport.over.number import Number
 
 WIDEST = 240
 NONE: Vector = (0.0, 0.0, 0.0)
@@ -158,7 +157,7 @@ class Outline(QWidget):
         self.opacity.sliderReleased.connect(lambda: self._opacity(self.opacity.value(), True))
         grid.addWidget(QLabel("Opacity"), 2, 0)
         grid.addWidget(self.opacity, 2, 1, 1, 3)
-        self.fields: dict[str, list[QDoubleSpinBox]] = {}
+        self.fields: dict[str, list[Number]] = {}
         for row, (name, label, tip) in enumerate(
             (("move", "Move", "Moved along {} by so many units"), ("turn", "Turn", "Degrees about {}")), start=3
         ):
@@ -173,15 +172,8 @@ class Outline(QWidget):
         self.fields["scale"] = [self.scale]
         return whole
 
-    def _field(self, tip: str, lo: float, hi: float) -> QDoubleSpinBox:
-        field = _Field()
-        field.setRange(lo, hi)
-        field.setDecimals(3)
-        field.setSingleStep(0.1)
-        field.setKeyboardTracking(False)
-        plain_field(field)
-        field.setToolTip(tip)
-        field.setAccessibleName(tip)
+    def _field(self, tip: str, lo: float, hi: float) -> Number:
+        field = Number(tip, lo, hi)
         field.setMinimumWidth(44)
         field.valueChanged.connect(self._placed)
         return field
@@ -322,13 +314,6 @@ class Outline(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.details.setVisible(bool(self.current()) and self.height() >= 320)
-
-
-class _Field(QDoubleSpinBox):
-    """A number without the noughts behind it; there is little room."""
-
-    def textFromValue(self, value: float) -> str:
-        return f"{value:.3f}".rstrip("0").rstrip(".") or "0"
 
 
 class _Tree(QTreeWidget):

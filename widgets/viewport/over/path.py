@@ -8,16 +8,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from PySide6.QtCore import QElapsedTimer, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QMenu, QPushButton, QSlider, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QSlider, QWidget
 
 from widgets.controls.fields import CalmComboBox, IconButton
 from widgets.flow import Flow
 from widgets.viewport.camera import Camera, Vector, frame_of, levelled, rotation, unit, vector
-from widgets.viewport.over.tools import plain_field
+from widgets.viewport.over.number import Number
 
 PER_SECOND = 12.5
 """Frames of a film per second: those of the exported files, 80 ms each."""
@@ -82,6 +83,8 @@ class PathBar(QWidget):
     """The camera at the moment looked at."""
     key_wanted = Signal()
     film_wanted = Signal()
+    edited = Signal(str, object, object)
+    """As of the views: what was done to the keys in words, how to do it again, how to undo it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -108,20 +111,15 @@ class PathBar(QWidget):
         self.easing.setFixedWidth(116)
         self.easing.setToolTip("Smooth start and end, even speed, or a rest at each key")
         self.easing.setAccessibleName("Easing")
-        self.seconds = QDoubleSpinBox()
-        self.seconds.setRange(0.4, 60)
-        self.seconds.setValue(4)
-        self.seconds.setDecimals(1)
+        self.seconds = Number("Length in seconds", 0.4, 60, 1)
         self.seconds.setSuffix(" s")
-        plain_field(self.seconds)
+        self.seconds.setValue(4)
         self.seconds.setFixedWidth(64)
-        self.seconds.setAccessibleName("Length in seconds")
-        self.seconds.setToolTip("How long it takes")
         self.play_button = IconButton("play", PLAY_TIP)
         self.play_button.clicked.connect(self.toggle)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, 1000)
-        self.slider.setFixedWidth(90)
+        self.slider.setFixedSize(90, self.play_button.sizeHint().height())
         self.slider.setAccessibleName("Moment of the path")
         self.slider.valueChanged.connect(self._slid)
         self.film_button = QPushButton("Save film…")
@@ -160,6 +158,15 @@ class PathBar(QWidget):
     def set_keys(self, keys: Sequence[Camera]) -> None:
         self.keys = list(keys)
         self._dress()
+
+    def add_key(self, camera: Camera) -> None:
+        self._change_keys("camera key", [*self.keys, camera])
+
+    def _change_keys(self, text: str, keys: Sequence[Camera]) -> None:
+        """One step that can be undone."""
+        before = self.keys
+        self.set_keys(keys)
+        self.edited.emit(text, partial(self.set_keys, keys), partial(self.set_keys, before))
 
     # ---- playing
 
@@ -200,13 +207,13 @@ class PathBar(QWidget):
             sub = menu.addMenu(f"Key {k + 1}")
             sub.addAction("Look").triggered.connect(lambda _=False, c=key: self.previewed.emit(c))
             sub.addAction("Take away").triggered.connect(
-                lambda _=False, i=k: self.set_keys(self.keys[:i] + self.keys[i + 1 :])
+                lambda _=False, i=k: self._change_keys("camera key taken away", self.keys[:i] + self.keys[i + 1 :])
             )
         if self.keys:
             menu.addSeparator()
         clear = menu.addAction("Take all away")
         clear.setEnabled(bool(self.keys))
-        clear.triggered.connect(lambda: self.set_keys([]))
+        clear.triggered.connect(lambda: self._change_keys("camera keys taken away", []))
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(self.list_button.mapToGlobal(self.list_button.rect().bottomLeft()))
 

@@ -12,7 +12,6 @@ from typing import Any
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QActionGroup, QResizeEvent
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
     QCheckBox,
     QFormLayout,
     QFrame,
@@ -27,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from widgets.controls.fields import CalmComboBox, IconButton
 from widgets.theme import theme
+from widgets.viewport.over.number import plain_field
 from widgets.viewport.style import Style
 
 TOOLS = {
@@ -53,20 +53,12 @@ CLIP_MENU: tuple[Entry, ...] = (
 SELECT_MENU: tuple[Entry, ...] = (
     ("Invert\tI", "select:invert"), ("Clear\tEsc", "select:clear"), None,
     ("Hide\tH", "select:hide"), ("Show all\tShift+H", "select:show"), ("Delete\tDel", "select:delete"), None,
+    ("Only what is in front", "front"), None,
     ("Export selection…", "select:export"),
 )  # fmt: skip
 NARROW, NARROWEST = 540, 370
 """A narrower bar leaves the colour to the panel of looks; a very narrow one also the less common tools."""
 BACKGROUNDS = {"Theme": "gradient", "Black": "#000000", "Dark": "#15171c", "Grey": "#808080", "White": "#ffffff"}
-
-
-def plain_field(field: QAbstractSpinBox) -> None:
-    """A field for a number without arrows. Qt's own way to leave them out leaves no room for the number under a style
-    sheet, so they are there, without width."""
-    field.setStyleSheet(
-        "QAbstractSpinBox { padding: 2px 0; } QLineEdit { padding: 0 4px; border: none; background: transparent; }"
-        "QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }"
-    )
 
 
 class Popup(QFrame):
@@ -289,7 +281,9 @@ class ToolBar(QWidget):
             action = menu.addAction(text)
             action.setObjectName(command)
             kind = command.partition(":")[0]
-            action.setCheckable(kind in ("mode", "ortho", "link") or command in ("clip:none", "clip:box", "clip:plane"))
+            action.setCheckable(
+                kind in ("mode", "ortho", "link", "front") or command in ("clip:none", "clip:box", "clip:plane")
+            )
             if action.isCheckable() and kind in ("mode", "clip"):
                 groups.setdefault(kind, QActionGroup(menu)).addAction(action)
             action.triggered.connect(lambda _=False, c=command: self.command.emit(c))
