@@ -287,8 +287,6 @@ class Stage(DockWindow):
 
 def _shares(first: ProbeSpec, second: ProbeSpec) -> list[int]:
     """How wide the first probe and those on its right are, in parts of the same size."""
-    if issubclass(first.payload, Scene):  # what is turned by hand wants as much room as what follows
-        return [400, 400]
-    if issubclass(first.payload, Planes) and not second.timeline:  # several planes beside some bars or curves
-        return [500, 320]
-    return [320, 500]
+    turned = issubclass(first.payload, Scene)  # what is turned by hand wants as much room as what follows
+    planes = issubclass(first.payload, Planes) and not second.timeline  # as do several planes beside bars or curves
+    return [400, 400] if turned or planes else [320, 500]

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QMenu, QScrollArea, QStackedWidget, QVBoxL
 from app.actions import list_recent, make_commands
 from app.bridge import Bridge
 from app.directions import KeptDirections
+from app.dropped import DroppedPictures
 from app.files import SceneFiles, is_scene
 from app.layouts import Layouts
 from app.panels.catalogue import CataloguePanel
@@ -93,6 +94,7 @@ class MainWindow(DockWindow):
         self.toolbar = TrainBar(self.commands, self)
         self.addToolBar(self.toolbar)
         self.directions = KeptDirections(self.bench, self.controls)
+        self.dropped = DroppedPictures(self.bench, self.controls)
         self._connect()
         self.layouts.reset()
         self.layouts.restore()
@@ -354,7 +356,7 @@ class MainWindow(DockWindow):
 
     def open_path(self, path: Path) -> None:
         spec = self.bench.study.probe(self.stage.active) if self.bench.study else None
-        item = next((n for n, c in (spec.controls if spec else {}).items() if isinstance(c, Item)), "")
+        item = _item(spec)
         if is_scene(path) and not path.is_dir():
             self.files.open([path])
         elif path.suffix.lower() == ".safetensors" or (path / "config.json").is_file():
@@ -364,9 +366,9 @@ class MainWindow(DockWindow):
         elif path.suffix.lower() in IMAGES and item and spec is not None:
             self.bench.settle_control(spec.name, item, f"file:{path}")
         elif path.suffix.lower() in IMAGES:
-            self.notice(
-                f"{path.name}: raise a probe that takes an image (Code of an image, Interpolation) first", "error"
-            )
+            takers = [s.title for s in self.bench.study.probes if _item(s)] if self.bench.study else []
+            there = ", ".join(takers[:3]) or "none here does"
+            self.notice(f"{path.name}: raise a probe that takes an image first ({there})", "error")
         else:
             self.notice(f"{path.name}: neither a run, a folder of images, an image nor a 3-D file", "error")
 
@@ -377,6 +379,11 @@ class MainWindow(DockWindow):
         self.bench.undo.clear()  # else it says so while it is destroyed, to commands that are no more
         self.bridge.stop()
         event.accept()
+
+
+def _item(spec: ProbeSpec | None) -> str:
+    """The name of a probe's first control that an image can be dropped on, '' where it has none."""
+    return next((name for name, control in (spec.controls if spec else {}).items() if isinstance(control, Item)), "")
 
 
 def _scrolled(widget: QWidget) -> QScrollArea:

@@ -154,6 +154,14 @@ class ReadDirections(Order):
 
 
 @dataclass(frozen=True)
+class ReadPicture(Order):
+    """Reads an image file of the person's as the open study's pictures are, answered by :class:`PictureRead`; not at
+    all where it cannot be read or no pictures are open: the probe that it is for says what is wrong with it."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Shutdown(Order):
     """Saves what is unsaved and ends the engine's thread."""
 
@@ -331,6 +339,14 @@ class DirectionsRead(Report):
     path: str
     control: str
     directions: tuple[Direction, ...]
+
+
+@dataclass(frozen=True)
+class PictureRead(Report):
+    """What an image file looks like to the open study: ``pixels`` uint8 (h, w, C)."""
+
+    path: str
+    pixels: Any
 
 
 @dataclass(frozen=True)

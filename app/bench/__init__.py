@@ -30,9 +30,10 @@ BENCHMARKS = {
     "elbo": "app.bench.training:measure_elbo",
     "diffusion": "app.bench.diffusion:measure",
     "gan": "app.bench.gan:measure",
+    "nerf": "app.bench.nerf:measure",
 }
 """Name -> module and function that answers rows."""
-LONG = ("elbo", "diffusion", "gan")
+LONG = ("elbo", "diffusion", "gan", "nerf")
 """Only when named."""
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = "import sys; from app.bench import measure_here; measure_here(sys.argv[1])"

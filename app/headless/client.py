@@ -82,6 +82,11 @@ class Client:
             if picture.done:
                 return payloads
 
+    def look(self, probe: str, values: Mapping[str, Any], phase: str = "settled") -> None:
+        """Asks a probe and goes on: the answers come as reports."""
+        self._seq += 1
+        self._engine.inbox.ask(m.Ask("look", self._epoch, self._seq, probe, values, phase))
+
     # ---- what comes out ----
 
     def next_report(self, timeout: float | None = None) -> m.Report | None:

@@ -16,6 +16,8 @@ from engine import messages as m
 from engine.params import BadValue
 from engine.study import Declaration
 
+FOLDERS = ("folder", "capture")
+"""Data sets that are a folder of the person's: of images, of photographs with cameras."""
 DEFAULT_STEPS = 1000
 """Steps of ``train`` without --steps and --seconds, and of ``resume`` where the run has reached what was asked for."""
 STATUS_EVERY = 0.25
@@ -43,9 +45,9 @@ def train(
     if path.exists() and not path.is_dir():
         raise CommandError(f"{out}: is a file; --out names a folder")
     if folder:
-        if data not in ("", "folder"):
-            raise CommandError(f"--folder goes with --data folder, not with {data}")
-        data, folder = "folder", str(Path(folder).resolve())  # so that it is found again from elsewhere
+        if data not in ("", *FOLDERS):
+            raise CommandError(f"--folder goes with --data {' or '.join(FOLDERS)}, not with {data}")
+        data, folder = data or FOLDERS[0], str(Path(folder).resolve())  # so that it is found again from elsewhere
     if steps is None and seconds is None:
         steps = DEFAULT_STEPS
     with Client() as client:

@@ -119,8 +119,8 @@ class ObjectivePanel(QWidget):
 
     def _fit(self) -> None:
         """Formulas that are wider than the dock are drawn smaller."""
-        left, _, right, _ = self._layout.getContentsMargins()
-        room = self.width() - left - right - self._scroll.verticalScrollBar().sizeHint().width()
+        margins = self._layout.contentsMargins()
+        room = self.width() - margins.left() - margins.right() - self._scroll.verticalScrollBar().sizeHint().width()
         for label in (self._left, *(view.formula for view in self._terms)):
             wide = svg_box(label.svg()).width() if label is not None else 0.0
             if label is not None and wide:

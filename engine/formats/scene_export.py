@@ -16,7 +16,7 @@ from engine.formats.scene.common import refuse
 from engine.formats.scene.write import WRITERS, world
 from engine.payloads import Payload
 from engine.probes import camera_of
-from engine.scene import Field, Lines, Mesh, Points, Scene, SceneFrames, Thing
+from engine.scene import Field, Frustums, Lines, Mesh, Points, Scene, SceneFrames, Thing
 
 PICTURE = (960, 640)
 GROUND = (1.0, 1.0, 1.0)
@@ -76,6 +76,8 @@ def corners_of(things: Sequence[Thing]) -> np.ndarray:
             places = thing.vertices
         elif isinstance(thing, Lines):
             places = np.asarray(thing.ends).reshape(-1, 3)
+        elif isinstance(thing, Frustums):
+            places = np.concatenate([np.reshape(thing.eyes, (-1, 3)), np.reshape(thing.corners, (-1, 3))])
         if places is None or not len(places):
             continue
         lo, hi = np.asarray(places.min(0)), np.asarray(places.max(0))

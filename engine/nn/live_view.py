@@ -20,8 +20,9 @@ MOVING, LEARNING = 0.05, 0.1
 """Seconds that a picture may take while the camera moves, and the first one of a camera at rest or of new weights."""
 FIRST = 900
 """Pixels of the very first picture, before which nothing is known of what one takes."""
-SMALLEST = 12
-"""Pixels along the shorter side at least."""
+SMALLEST = 24
+"""Pixels along the shorter side at least: of fewer nothing can be made out, and the last picture, bent to the camera,
+stands between two of them."""
 GROWTH = 4.0
 """So many times the pixels has each picture at rest of the one before."""
 PASSES = 8

@@ -20,15 +20,17 @@ from engine.data.captures.source import Photo
 from engine.data.rays import CaptureRays, Rays
 from engine.nn import radiance_things as things_of
 from engine.nn.generator.generator import weights_state
-from engine.nn.live_view import LiveView, Look
+from engine.nn.live_view import LiveView, Seen
 from engine.nn.pictures import array
 from engine.nn.radiance_pictures import RaySamples, Rendered, distances, joined, shades
 from engine.params import BadValue
-from engine.probes import Place
+from engine.probes import Place, camera_of
+from engine.render.raster import Camera
 from engine.scene import Thing
 from engine.study import Study
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 AT_ONCE = 2048
 """Rays between two places where an answer can be given up."""
@@ -37,7 +39,7 @@ DRAG_SECONDS = 0.04
 FIRST_DRAG_RAYS = 600
 """Rays of the first picture while a hand moves, when it is not known yet how long a ray takes."""
 LEAST_WIDTH = 12
-SLOPE = 1e-3
+SLOPE = 8e-3
 """Distance over which the density's slope is measured, as a share of the bounds."""
 HALF_SIDE = 2.0
 """Half the side of the bounds where nobody says where the scene lies: a capture is fitted so that its farthest camera
@@ -129,29 +131,42 @@ class RadianceStudy(Study):
         sides = [self.density(points + shift) - self.density(points - shift) for shift in shifts]
         return torch.nn.functional.normalize(-torch.stack(sides, 1), dim=1)
 
-    def _look(self, mode: str, eye: Tensor) -> Look:
-        """What rays from ``eye`` (3,) show in a mode: see :meth:`LiveView.shots`."""
-        low, high = self.bounds
-        reach = float((eye.clamp(low, high) - eye).norm()), float(torch.maximum(eye - low, high - eye).norm())
+    def _renderer(self, camera: str, mode: str) -> Callable[..., Generator[float, None, Seen]]:
+        """What takes pictures with ``camera`` in a mode: (width, height, where in its pixel each ray goes) -> Seen."""
+        eye, ways, forward = _placed(camera)
+        low, high = array(self.bounds)
+        reach = (
+            float(np.linalg.norm(np.clip(eye, low, high) - eye)),
+            float(np.linalg.norm(np.maximum(np.abs(eye - low), np.abs(high - eye)))),
+        )
         black = torch.zeros(3, device=self.device)
 
-        def look(origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            seen = self.render_rays(origins, directions, black)
+        def render(width: int, height: int, shift: tuple[float, float] = (0.5, 0.5)) -> Generator[float, None, Seen]:
+            out = ways(width, height, shift)
+            directions = torch.from_numpy(out.astype(np.float32)).to(self.device)
+            origins = torch.tensor(eye, dtype=torch.float32, device=self.device).expand_as(directions)
+            seen = yield from self._shoot(origins, directions, black)
             normal = seen.normal
             if mode == "normals" and normal is None:
                 normal = self.normals(origins + distances(seen)[:, None] * directions)
-            return shades(mode, seen, normal, reach)
+            colour, alpha, far = shades(mode, seen, normal, reach)
+            ahead = array(far) * (out @ forward).astype(np.float32)
+            return Seen(
+                array(colour).reshape(height, width, 3),
+                array(alpha).reshape(height, width),
+                np.where(array(alpha) > 0, ahead, 0).astype(np.float32).reshape(height, width),
+                float(seen.cost.float().mean()),
+            )
 
-        return look
+        return render
 
     def _live_view(self) -> LiveView:
-        """What makes the pictures of the view. It remembers what a ray took, for while a hand moves or the network
+        """What sizes the pictures of the view. It remembers what a pixel took, for while a hand moves or the network
         learns; of the same weights at rest it makes the same pictures each time."""
         state = weights_state(self)
-        if self._live is None or not (self.dragging or self._live[0] != state):
-            self._live = state, LiveView()
-        self._live = state, self._live[1]
-        return self._live[1]
+        live = self._live[1] if self._live is not None and (self.dragging or self._live[0] != state) else LiveView()
+        self._live = state, live
+        return live
 
     def _budgeted(self, width: int, height: int) -> tuple[int, int]:
         """The size of a picture while a hand moves: its sides follow the square root of what the time is enough for."""
@@ -161,6 +176,13 @@ class RadianceStudy(Study):
         return small, max(1, round(small * height / width))
 
     # ---- photographs as rays ----
+
+    def photo(self, reference: str) -> Photo:
+        """The photograph that ``train:3`` or ``held_out:0`` names; of a capture with nothing held out, those that are
+        learned from stand in. DataError where there is none."""
+        if not self.source.photos["held_out"]:
+            reference = reference.replace("held_out:", "train:")
+        return self.source.photo(reference)
 
     def _photo_rays(self, photo: Photo, shrink: int) -> tuple[Tensor, Tensor, Floats, NDArray[np.bool_]]:
         """Origins and directions (R, 3), the photograph's colours (H, W, 3) on the ground and where it counts (H, W),
@@ -193,7 +215,7 @@ class RadianceStudy(Study):
 
     def _pixel_ray(self, photo: str, pixel: tuple[Place, ...]) -> tuple[Photo, tuple[float, float], Tensor, Tensor]:
         """The photograph, the pixel as (u, v) within it, and the ray's origin and unit direction, (3,) each."""
-        chosen = self.source.photo(photo)
+        chosen = self.photo(photo)
         u, v = (min(max(value, 0.0), 1.0) for value in pixel[0][:2])
         camera = chosen.view.camera
         own = camera.directions(np.array([[u * camera.width, v * camera.height]]))[0]
@@ -241,6 +263,22 @@ class RadianceStudy(Study):
         ahead = max(float((middle - view.centre) @ -view.pose[:3, 2]), 0.5)
         eye, target = view.centre, view.centre - ahead * view.pose[:3, 2]
         return (float(eye[0]), float(eye[1]), float(eye[2])), (float(target[0]), float(target[1]), float(target[2]))
+
+
+def _placed(camera: str) -> tuple[Doubles, Callable[[int, int, tuple[float, float]], Doubles], Doubles]:
+    """The eye (3,) of a camera's text; what gives the unit directions (H * W, 3) of a picture's rays, row by row; and
+    the viewing direction (3,)."""
+    eye, target, up, fov = camera_of(camera)
+    right, above, back = Camera(eye, target, up, fov).axes()
+    tall = math.tan(math.radians(fov) / 2)
+
+    def ways(width: int, height: int, shift: tuple[float, float]) -> Doubles:
+        x = ((np.arange(width) + shift[0]) * 2 / width - 1) * (tall * width / height)
+        y = (1 - (np.arange(height) + shift[1]) * 2 / height) * tall
+        out = y[:, None, None] * above + x[None, :, None] * right - back
+        return np.asarray((out / np.linalg.norm(out, axis=2, keepdims=True)).reshape(-1, 3))
+
+    return np.array(eye), ways, -back
 
 
 def _averaged(pixels: Floats, width: int, height: int) -> Floats:

@@ -69,9 +69,9 @@ def frustums(photos: Sequence[Photo], name: str, depth: float, ahead: float, vis
 
 def _without_frame(picture: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """A thumbnail stretched over its whole square: the corners in space give it the photograph's shape again."""
-    side = len(picture)
-    share = view.camera.width / view.camera.height
-    w, h = (side, max(1, round(side / share))) if share >= 1 else (max(1, round(side * share)), side)
+    side, camera = len(picture), view.camera
+    share = min(1.0, side / max(camera.width, camera.height))  # small photographs were not made larger
+    w, h = max(1, int(camera.width * share)), max(1, int(camera.height * share))
     top, left = (side - h) // 2, (side - w) // 2
     rows = top + np.arange(side) * h // side
     columns = left + np.arange(side) * w // side

@@ -30,6 +30,19 @@ EPS = 1e-8
 W_MEMORY = 0.995
 """Memory of the running mean of w, per step."""
 
+GROUPS: dict[str, tuple[str, ...]] = {
+    "middle": ("middle",),
+    "coarse": ("coarse",),
+    "fine": ("fine",),
+    "coarse and middle": ("coarse", "middle"),
+    "middle and fine": ("middle", "fine"),
+    "all": ("coarse", "middle", "fine"),
+    "none": (),
+}
+"""What can be chosen of the layers, by the kinds that they fall into."""
+NAMES = ("coarse", "middle", "fine")
+"""The kinds of layers, by their resolution."""
+
 
 def ladder(height: int, width: int) -> tuple[tuple[int, int], ...]:
     """The resolutions (h, w) that a picture is built up through, coarsest first: halves, while both sides are even and

@@ -16,15 +16,14 @@ def hull(corners: Floats, sizes: Floats) -> tuple[Floats, NDArray[np.int32], Flo
     parts, normals = [], []
     for size in np.unique(sizes, axis=0):
         low = corners[(sizes == size).all(1)]
-        at = np.rint((low - low.min(0)) / size).astype(np.int64) + 1
+        start = low.min(0)
+        at = np.rint((low - start) / size).astype(np.int64) + 1
         full = np.zeros(at.max(0) + 2, bool)
         full[tuple(at.T)] = True
         for axis in range(3):
             u, v = (axis + 1) % 3, (axis + 2) % 3
             for side in (0, 1):
-                beside = at.copy()
-                beside[:, axis] += 2 * side - 1
-                bare = low[~full[tuple(beside.T)]]
+                bare = start + (np.argwhere(full & ~np.roll(full, 1 - 2 * side, axis)) - 1) * size
                 quad = np.zeros((4, 3), np.float32)
                 quad[:, axis] = side * size[axis]
                 quad[[1, 2], u] = size[u]

@@ -23,8 +23,6 @@ VIRIDIS = (
     "#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
 )  # fmt: skip
 """Even stops of the map for numbers, as on the screen."""
-RELIEF = 1.15
-"""A picture with depth has no surface between neighbouring pixels whose depths differ by more than this factor."""
 HEAD = 0.25
 """Length of an arrow's head, as a share of the arrow."""
 
@@ -253,7 +251,7 @@ def _handles(thing: Handles, up: int) -> list[Look]:
 
 
 def _field(thing: Field, up: int) -> list[Look]:
-    """The pixels' middles as corners of a relief, with none between what is near and what is far behind it."""
+    """The pixels' middles as corners of a relief; what is seen beside nothing ends at its own depth."""
     eye, target, above, fov = (np.asarray(v, np.float64) for v in camera_of(thing.camera))
     alpha, depth = np.asarray(thing.alpha, np.float64), np.asarray(thing.depth, np.float64)
     height, width = alpha.shape
@@ -266,8 +264,12 @@ def _field(thing: Field, up: int) -> list[Look]:
     seen = (alpha > 0.02) & (depth > 0)
     number = np.arange(height * width).reshape(height, width)
     corners = np.stack([number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]], axis=-1).reshape(-1, 4)
-    far = depth.ravel()[corners]
-    good = seen.ravel()[corners].all(axis=1) & (far.max(axis=1) < RELIEF * far.min(axis=1))
+    good = seen.ravel()[corners].any(axis=1)
+    filled = np.where(seen, depth, np.inf)
+    nearest = np.full((height + 2, width + 2), np.inf)
+    nearest[1:-1, 1:-1] = filled
+    around = np.min([nearest[j : j + height, i : i + width] for j in range(3) for i in range(3)], axis=0)
+    depth = np.where(seen, depth, np.where(np.isfinite(around), around, 0.0))
     faces = np.concatenate([corners[good][:, [0, 1, 2]], corners[good][:, [0, 2, 3]]])
     covers = alpha.ravel().clip(0, 1)
     straight = np.asarray(thing.image, np.float64).reshape(-1, 3) / np.maximum(covers, 1e-3)[:, None]

@@ -6,6 +6,7 @@ Whatever goes wrong becomes a :class:`Failure` report; only :class:`Shutdown` en
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -187,6 +188,8 @@ class Engine(threading.Thread):
                 self._records.keep_directions(order)
             case m.WriteDirections() | m.ReadDirections():
                 self._directions_file(order)
+            case m.ReadPicture():
+                self._read_picture(order.path)
             case m.Export():
                 name = Path(order.path).name
                 self._desk.guard(lambda: self._export(order), "export", f"{name} was not written")
@@ -214,6 +217,17 @@ class Engine(threading.Thread):
             self._desk.put(m.Notice(f"saved {order.path}"))
         else:
             self._desk.put(m.DirectionsRead(order.path, order.control, read(path)))
+
+    def _read_picture(self, path: str) -> None:
+        from engine.data.picture import read_image
+        from engine.data.source import DataError
+        from engine.data.tensors import ImageTensors
+
+        source = self._desk.session.study.source if self._desk.session is not None else None
+        if isinstance(source, ImageTensors):
+            c, h, w = source.shape
+            with contextlib.suppress(DataError):
+                self._desk.put(m.PictureRead(path, read_image(path, (h, w, c))))
 
     def _open(self, order: m.Open) -> None:
         """Closes what is open and builds the new one; on failure nothing is open and the reason is reported."""

@@ -130,7 +130,7 @@ def test_bad_arguments_are_one_line(capsys: pytest.CaptureFixture[str], argv: li
         (["vae", "--set", "bta=1"], "bta: no such knob of vae; there are latent, beta"),
         (["vae", "--data", "cats"], "there is no data set 'cats'; there are digits"),
         (["vae", "--data", "folder", "--folder", "nowhere"], "nowhere"),
-        (["vae", "--data", "digits", "--folder", "."], "--folder goes with --data folder, not with digits"),
+        (["vae", "--data", "digits", "--folder", "."], "--folder goes with --data folder or capture, not with digits"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line_and_makes_no_folder(

@@ -79,3 +79,12 @@ def test_a_broken_tree_is_refused_with_a_line_and_changes_nothing(bench: Workben
     assert len(said) == 1
     assert said[0].startswith("shape: there is no kind 'cube'")
     assert bench.values("two")["shape"] == EXAMPLE
+
+
+def test_what_follows_from_a_views_size_is_told_and_is_no_step_of_undo(bench: Workbench) -> None:
+    heard: list[tuple[str, Any]] = []
+    bench.control_changed.connect(lambda probe, name, value: heard.append((name, value)))
+    bench.fit_control("one", "n", 1.5)
+    assert heard == [("n", 1.5)]
+    assert bench.values("one")["n"] == 1.5
+    assert not bench.undo.canUndo()

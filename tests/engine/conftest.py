@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from engine import data
 from engine import messages as m
+from engine.data.captures import still_life
 from engine.worker import Engine
 
 R = TypeVar("R", bound=m.Report)
@@ -295,3 +297,12 @@ def plan(driver: Driver) -> dict[str, Any]:
 def real_driver(make_driver: Callable[[str], Driver]) -> Driver:
     """An engine with the project's own studies."""
     return make_driver("engine.studies")
+
+
+@pytest.fixture
+def small_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """The still life in six photographs of 24 pixels, two of them held out: made in a moment."""
+    monkeypatch.setattr(still_life, "VIEWS", 4)
+    monkeypatch.setattr(still_life, "HELD_OUT", 2)
+    monkeypatch.setitem(still_life.SIDES, "still_life", 24)
+    return data.load("still_life", cache=tmp_path)

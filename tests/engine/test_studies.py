@@ -23,11 +23,13 @@ from engine.probes import EVERY_CLASS, NO_CLASS, Label, Latent, ProbeSpec, Steps
 from engine.registry import find
 from engine.scene import Render
 from engine.session import Session, Working
-from engine.study import Declaration, Study
+from engine.study import Declaration, Images, Study, data_kind
 
 CPU = torch.device("cpu")
 STUDIES = find().studies
 COLOURS = {"orange", "purple", "blue", "green", "red"}  # those of the theme
+DATA = {"": "", "images": "digits", "captures": "still_life"}
+"""The data set by the kind that a study learns from."""
 TRAINING = sorted(key for key, study in STUDIES.items() if study.train_step is not Study.train_step)
 
 
@@ -47,8 +49,9 @@ def probes_of(key: str) -> tuple[ProbeSpec, ...]:
 
 def built(key: str, seed: int = 1, **knobs: Any) -> Session:
     study = STUDIES[key]
-    source = data.load("digits") if study.data is not None else None
-    return Session.build(key, study, {**study.tiny, **knobs}, seed, CPU, source, "digits" if source else "")
+    name = DATA[data_kind(study.data)]
+    source = data.load(name) if name else None
+    return Session.build(key, study, {**study.tiny, **knobs}, seed, CPU, source, name)
 
 
 def payloads(answer: Iterable[Payload | Working]) -> Iterator[Payload]:
@@ -153,7 +156,7 @@ def test_every_probe_and_control_says_what_it_is(key: str, declared: Declaration
 
 def test_an_image_model_draws_samples_by_count_and_seed(declared: Declaration) -> None:
     samples = declared.probe("samples")
-    if STUDIES[declared.key].data is not None:
+    if isinstance(STUDIES[declared.key].data, Images):
         assert samples is not None
         assert {"count", "seed"} <= set(samples.controls)
 
@@ -249,7 +252,7 @@ def test_the_held_out_figures_are_finite_and_do_not_depend_on_the_batch(key: str
         batch = session.study.source.held_out_batch(0, 7)
         values = session.study.evaluate(batch)
     assert all(v.shape == (7,) for v in values.values())
-    assert set(values) == set(figures)
+    assert set(values) <= set(figures)  # some figures are no means, as a ratio in decibels
 
 
 # ---- probes -------------------------------------------------------------------------------------------------------

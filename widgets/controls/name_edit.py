@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QLineEdit, QWidget
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent
+from PySide6.QtWidgets import QLineEdit, QToolTip, QWidget
 
 from widgets.theme import theme
 
@@ -46,8 +46,12 @@ class NameEdit(QLineEdit):
         return False
 
     def _refuse(self, reason: str) -> None:
-        self.reason = reason
+        before, self.reason = self.reason, reason
         self.setToolTip(f"Refused: {reason}." if reason else "Enter keeps the name, Esc leaves it as it was.")
+        if reason and self.isVisible():  # at once: a red border alone does not say why
+            QToolTip.showText(self.mapToGlobal(QPoint(0, self.height() - 12)), self.toolTip(), self)
+        elif before:
+            QToolTip.hideText()
         border = f"border-color: {theme.colours.bad};" if reason else ""
         self.setStyleSheet(f"QLineEdit {{ padding: 2px 6px; {border} }}")
 
@@ -59,6 +63,11 @@ class NameEdit(QLineEdit):
             self.cancelled.emit()
         else:
             super().keyPressEvent(event)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        if self.reason:
+            QToolTip.hideText()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)

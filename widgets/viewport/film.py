@@ -1,4 +1,4 @@
-"""Draws a film frame by frame, one in a turn of the event loop, so that the window stays awake."""
+"""Draws a film frame by frame, one in a turn of the event loop, so that the window stays awake. Knows no camera."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from engine.payloads import Frames
+
+WAIT_MS = 20
+"""So long after a frame that is not there yet it is asked for again."""
 
 
 class Film(QObject):
@@ -19,10 +22,10 @@ class Film(QObject):
     def __init__(
         self,
         total: int,
-        draw: Callable[[int], np.ndarray],
+        draw: Callable[[int], np.ndarray | None],
         parent: QObject,
     ) -> None:
-        """``draw`` gives frame k of ``total`` as a picture uint8 (H, W, 4)."""
+        """``draw`` gives frame k of ``total`` as a picture uint8 (H, W, 4), None while it has to be waited for."""
         super().__init__(parent)
         self._total = total
         self._draw = draw
@@ -43,6 +46,9 @@ class Film(QObject):
     def _next(self) -> None:
         k, n = len(self._frames), self._total
         image = self._draw(k)
+        self._timer.setInterval(WAIT_MS if image is None else 0)
+        if image is None:
+            return
         self._frames.append(Frames(images=np.ascontiguousarray(image[None, :, :, :3]), index=k, total=n))
         self.progress.emit((k + 1) / n)
         if k + 1 == n:

@@ -82,14 +82,20 @@ class Shots(QObject):
                 canvas.set_things(self._view.shown.things)
 
     def make_film(self) -> None:
-        """Draws every frame of the path; ``exported`` follows, with ``progress`` meanwhile."""
+        """Draws every frame of the path; ``exported`` follows, with ``progress`` meanwhile. What the engine renders is
+        waited for, camera by camera."""
         if self.film is not None or self._view.path_bar.why_not():
             return
         wide, tall = self._view.tools.shot.wide.value(), self._view.tools.shot.tall.value()
         shrink = min(1.0, WIDEST / wide)
         wide, tall = round(wide * shrink) // 2 * 2, round(tall * shrink) // 2 * 2
         cameras = self._view.path_bar.film()
-        self.draw_film(len(cameras), lambda k: self.render(cameras[k], wide, tall))
+        through = self._view.through
+
+        def draw(k: int) -> Any:
+            return self.render(cameras[k], wide, tall) if through.rendered(cameras[k], wide, tall) else None
+
+        self.draw_film(len(cameras), draw)
 
     def draw_film(self, total: int, draw: Callable[[int], Any]) -> None:
         """``total`` frames by ``draw``, one in a turn of the event loop; ``exported`` follows."""
@@ -104,12 +110,14 @@ class Shots(QObject):
             self.film.stop()
             self.film.deleteLater()
             self.film = None
+            self._view.through.film_over()
             self._view.progress.emit(-1.0)
 
     def _finished(self, frames: tuple[Any, ...]) -> None:
         if self.film is not None:
             self.film.deleteLater()
             self.film = None
+        self._view.through.film_over()
         self._view.exported.emit("film", frames)
 
 

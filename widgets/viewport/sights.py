@@ -28,7 +28,7 @@ def camera_of(text: str) -> Camera:
 
 
 def text_of(camera: Camera, width: int, height: int) -> str:
-    """What a :class:`engine.probes.Camera` is set to, so that the engine sees what the view does.
+    """What a :class:`engine.probes.Camera` is set to, so that the engine sees what the view does, to seven digits.
 
     An orthographic camera becomes one that sees nearly the same from far away, since there is no text for it.
     """
@@ -36,13 +36,14 @@ def text_of(camera: Camera, width: int, height: int) -> str:
         back = frame_of(camera)[2]
         away = camera.half_height / math.tan(math.radians(NARROW) / 2)
         camera = replace(moved(camera, back * (away - camera.distance)), target=camera.target, fov=NARROW, ortho=False)
-    text = f"{to_text(camera)}/{max(width, 1)}x{max(height, 1)}"
+    places = (",".join(f"{v:.7g}" for v in place) for place in (camera.eye, camera.target, camera.up))
+    text = "/".join([*places, f"{camera.fov:.7g}", f"{max(width, 1)}x{max(height, 1)}"])
     checked(text)
     return text
 
 
 def stand_of(text: str) -> str:
-    """A camera's text without the size at its end, written in the one way that :func:`text_of` writes it."""
+    """A camera's text without the size at its end, always written in the same way."""
     return to_text(camera_of(text))
 
 

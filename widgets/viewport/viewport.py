@@ -134,7 +134,7 @@ class Viewport(QWidget):
 
     def set_scene(self, scene: Scene) -> None:
         self.set_things(scene.things, scene.up, scene.home, scene.hover)
-        self.through.take(scene.camera_control, scene.things)
+        self.through.take(scene)
 
     def set_things(
         self, things: Sequence[Thing], up: str = "z", home: tuple[Vector, Vector] | None = None, hover: str = ""
@@ -176,6 +176,7 @@ class Viewport(QWidget):
         self.editing.state = ViewState()
         self.touch.measure = self.touch.hovered = None
         self.stop_work()
+        self.through.take(Scene(()))
         self.overlay.update()
 
     def _go_home(self) -> None:

@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetricsF, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from engine.payloads import Bars, Payload
@@ -17,9 +17,11 @@ from widgets.theme import TERMS, theme
 from widgets.views.base import View
 from widgets.views.canvas import ImageCanvas
 from widgets.views.paint import caption_font, chip, number, ticks
+from widgets.views.timeline_text import wrapped
 
 MARGIN = 12
-HEAD = 22
+HEAD, LINE = 22, 15
+"""Pixels of the line with the key, and of each line of a caption that has no room beside it."""
 FOOT = 20
 AXIS = 40
 WIDEST_BAR = 40.0
@@ -37,10 +39,14 @@ class BarPlot(QWidget):
         self._values = np.zeros(0)
         self._spread: np.ndarray | None = None
         self._lo, self._hi = 0.0, 0.0
+        self._lines = 0
+        """Lines of the caption below the key: kept once they were needed, so that numbers of another width move
+        nothing."""
         self._mouse: QPointF | None = None
 
     def set_bars(self, bars: Bars | None) -> None:
         self.bars = bars
+        self._lines = max(self._lines, len(self._caption_lines())) if bars is not None else 0
         self._values = np.zeros(0) if bars is None else np.nan_to_num(np.asarray(bars.values, np.float64))
         spread = None if bars is None else bars.spread
         self._spread = None if spread is None else np.nan_to_num(np.asarray(spread, np.float64))
@@ -60,8 +66,28 @@ class BarPlot(QWidget):
 
     def field(self) -> QRectF:
         """Where the bars are."""
-        wide, high = self.width() - AXIS - MARGIN, self.height() - HEAD - FOOT - 8
-        return QRectF(AXIS, HEAD, max(1, wide), max(1, high))
+        head = HEAD + LINE * self._lines
+        wide, high = self.width() - AXIS - MARGIN, self.height() - head - FOOT - 8
+        return QRectF(AXIS, head, max(1, wide), max(1, high))
+
+    def _key(self) -> list[tuple[str, str]]:
+        """What is drawn, and its colour."""
+        assert self.bars is not None
+        key = [(self.bars.value_name or "value", theme.colours.accent)]
+        if self._spread is not None:
+            key += [(f"± {self.bars.spread_name or 'spread'}", theme.colours.text), ("prior N(0, 1)", TERMS["purple"])]
+        return key
+
+    def _beside_key(self, metrics: QFontMetricsF) -> float:
+        """The room for the caption in the line of the key."""
+        return self.width() - 2 * MARGIN - sum(metrics.horizontalAdvance(text) + 26 for text, _ in self._key())
+
+    def _caption_lines(self) -> list[str]:
+        """The caption where it needs lines of its own; [] where it stands beside the key."""
+        metrics = QFontMetricsF(caption_font(self))
+        if self.bars is None or metrics.horizontalAdvance(self.bars.caption) <= self._beside_key(metrics):
+            return []
+        return wrapped(metrics, self.bars.caption, self.width() - 2 * MARGIN)
 
     def y_of(self, value: float) -> float:
         """The height on screen of a value."""
@@ -156,14 +182,16 @@ class BarPlot(QWidget):
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_head(self, painter: QPainter, metrics: QFontMetricsF) -> None:
-        """The key, at the right above the bars, and the caption in what room is left."""
+        """The key, at the right above the bars, and the caption beside or below it."""
         assert self.bars is not None
         colours = theme.colours
         x = float(self.width() - MARGIN)
-        key = [(self.bars.value_name or "value", colours.accent)]
-        if self._spread is not None:
-            key += [(f"± {self.bars.spread_name or 'spread'}", colours.text), ("prior N(0, 1)", TERMS["purple"])]
-        for text, colour in reversed(key):
+        lines = self._caption_lines()
+        painter.setPen(QColor(colours.quiet))
+        for i, text in enumerate(lines or [self.bars.caption]):
+            y = 2 + LINE * (i + 1) if lines else 2
+            painter.drawText(QRectF(MARGIN, y, self.width() - 2 * MARGIN, 16), Qt.AlignmentFlag.AlignVCenter, text)
+        for text, colour in reversed(self._key()):
             width = metrics.horizontalAdvance(text)
             if x - width - 14 < MARGIN:
                 return
@@ -173,12 +201,11 @@ class BarPlot(QWidget):
             painter.setBrush(QColor(colour))
             painter.drawRoundedRect(QRectF(x - width - 13, 6, 8, 8), 2, 2)
             x -= width + 26
-        if x - MARGIN > 40:
-            painter.setPen(QColor(colours.quiet))
-            text = metrics.elidedText(self.bars.caption, Qt.TextElideMode.ElideRight, x - MARGIN)
-            painter.drawText(QRectF(MARGIN, 2, x - MARGIN, 16), Qt.AlignmentFlag.AlignVCenter, text)
 
     # ---- hands
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._lines = len(self._caption_lines())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._mouse = event.position()

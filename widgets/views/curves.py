@@ -56,7 +56,7 @@ class CurvesPayloadView(View):
             self.plot.setAccessibleName("Curves")
             self.plot.getAxis("left").setWidth(52)
             for side in ("bottom", "left"):
-                self.plot.getAxis(side).enableAutoSIPrefix(False)  # no "(x0.001)" behind a name: ticks say what they are
+                self.plot.getAxis(side).enableAutoSIPrefix(False)  # else "(x0.001)" stands behind a name
             self._column.takeAt(2)
             self._column.insertWidget(2, self.plot, 1)
             self.setFocusProxy(self.plot)

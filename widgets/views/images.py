@@ -144,7 +144,8 @@ def lay_out(count: int, height: int, width: int, columns: int, area: QRect, gap:
     """The largest tiles of ``height`` x ``width`` source pixels that fit ``area``, centred.
 
     ``columns`` 0 takes the number that fills the space best; ``caption`` pixels are kept free under each tile.
-    Small pictures grow by whole factors, but from :data:`BETWEEN` to 2 by what fits; a tile is at least one pixel, even where that does not fit.
+    Small pictures grow by whole factors, but from :data:`BETWEEN` to 2 by what fits; a tile is at least one pixel, even
+    where that does not fit.
     """
     tries = np.array([columns]) if columns > 0 else np.arange(1, count + 1)
     rows = -(-count // tries)

@@ -43,7 +43,7 @@ ELSEWHERE = 2**31
 """Added to a seed, so that no seed that can be picked draws the codes it begins with."""
 SHOWN = 25
 """Frames of the descent."""
-SHORT_STEPS, SHORT_STARTS, SHORT_REFINED = 60, 3, 12
+SHORT_STEPS, SHORT_STARTS, SHORT_REFINED = 60, 6, 12
 """Of the search that other probes make do with."""
 DRAG_STEPS, DRAG_REFINED = 24, 2
 GAIN = 4
@@ -58,7 +58,7 @@ is not above what it is at the true one, whose mean square is 1."""
 W, Z, W_PLUS = "w", "z", "w+"
 SAID_OF_SPACES = {W: "w, which is steered in", Z: "z, which is drawn", W_PLUS: "w+, a w for each layer"}
 
-STARTS = Number(4, 1, 8, text="How many codes set out side by side; the one that comes nearest is kept.")
+STARTS = Number(8, 1, 16, text="How many codes set out side by side; the one that comes nearest is kept.")
 STEPS = Steps(100, 10, 400, log=True, text="How many steps of gradient descent (Adam) are taken.")
 REFINED = Number(30, 0, 60, text="Gauss-Newton steps after that: they end at the code itself where descent only nears.")
 SEED = Seed(text="Draws the codes that it sets out from.")

@@ -104,7 +104,10 @@ class SteeringProbes(Keeping):
     @probe(
         Frames,
         title="Path",
-        keys=KeyFrames(label="key frames", text="The codes that the film passes, by seed: in how many steps each next one is reached."),
+        keys=KeyFrames(
+            label="key frames",
+            text="The codes that the film passes, by seed: in how many steps each next one is reached.",
+        ),
         method=Choice(("lerp", "slerp"), text=f"Between key frames: {STRAIGHT}, or {ARC}."),
         loop=Toggle(False, text="Whether the film goes on from the last key frame back to the first."),
         psi=PSI,

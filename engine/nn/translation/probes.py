@@ -106,8 +106,7 @@ class TranslationProbes:
         rows = {"A": a, "G(A)": self.to_b(a, self.noise(1, seed)), "to trace": self.source.item(item)}
         return ImageGrid(
             pictures(torch.cat(list(rows.values()))),
-            columns=3,
-            heads=tuple(rows),
+            captions=tuple(rows),
             caption="" if self.pairs.drawable else "It learned no lines: choose edges or outline as the pair, A to B",
         )
 

@@ -16,7 +16,7 @@ from engine.nn.average import Average
 from engine.nn.generator.common import PORTION
 from engine.nn.generator.gathered import GeneratorProbes
 from engine.nn.pictures import pictures
-from engine.nn.style import Discriminator, Noise, StyleGenerator, upsampled
+from engine.nn.style import GROUPS, NAMES, Discriminator, Noise, StyleGenerator, upsampled
 from engine.nn.watch import ModeWatch
 from engine.params import knob
 from engine.payloads import ImageGrid
@@ -28,17 +28,6 @@ BETAS = (0.0, 0.99)
 LOOK_EVERY = 8
 """Steps between two looks of the watch."""
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "middle": ("middle",),
-    "coarse": ("coarse",),
-    "fine": ("fine",),
-    "coarse and middle": ("coarse", "middle"),
-    "middle and fine": ("middle", "fine"),
-    "all": ("coarse", "middle", "fine"),
-    "none": (),
-}
-"""What can be chosen of the layers."""
-NAMES = ("coarse", "middle", "fine")
 SEED = Seed(text="The seed of the code, as the samples are numbered.")
 PSI = Number(1.0, 0.0, 2.0, label="ψ", text="Truncation: below 1 codes are drawn towards the mean w.")
 
@@ -78,9 +67,7 @@ class StyleGAN(GeneratorProbes, AdversarialProbes, Study):
         "Set growth to 500 and train afresh: it learns 7 pixels first, then each finer resolution fades in.",
     )
 
-    first_probes = (
-        "samples", "style_mixing", "truncation", "seed_plane", "noise", "activations", "scores", "modes", "gradients",
-    )  # fmt: skip
+    first_probes = ("samples", "style_mixing", "truncation", "noise", "activations", "seed_plane")
 
     @dataclass
     class Params:

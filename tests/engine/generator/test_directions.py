@@ -154,7 +154,7 @@ def test_components_of_w_are_the_mapping_s_and_of_white_codes_the_caption_warns(
     for i in range(3):
         assert degrees(found.vectors[i], study.axes[:, i]) < 2
     assert found.space == "w"
-    assert found.caption == ""
+    assert found.caption == "In brackets: its share of the variance"
     assert "take PCA of activations" in ask(planted, "directions", method="PCA of w").caption
 
 

@@ -100,6 +100,7 @@ class Hands(QObject):
         self._press, self._button, self._moved = at, event.button(), False
         held = event.modifiers()
         view.touch.leave()
+        view.through.leave()
         if event.button() == Qt.MouseButton.LeftButton:
             grip, handle = self.grip_at(at), self.handle_at(at)
             if grip is not None and view.state.clip is not None:
@@ -215,6 +216,7 @@ class Hands(QObject):
 
     def _left(self, event: QEvent) -> bool:
         self._view.touch.leave()
+        self._view.through.leave()
         return False
 
     def _menu(self, event: QContextMenuEvent) -> bool:

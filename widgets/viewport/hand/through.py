@@ -5,7 +5,6 @@ taken up. Knows no event of the mouse and renders nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,8 @@ from PySide6.QtCore import QObject, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QPolygonF
 
 from engine.params import BadValue
-from engine.scene import Field, Frustums, Thing
-from widgets.viewport.camera import project
+from engine.scene import Field, Frustums, Scene
+from widgets.viewport.camera import Camera, project
 from widgets.viewport.sights import camera_of, stand_of, text_of
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 NEAR_EYE = 9.0
 """Pixels within which a click finds the eye of a frustum."""
+OWN = 0.8
+"""A frustum whose eye is nearer than this share of its depth is that of the view's own camera, as the shader has it."""
 REST_MS = 120
 """So long a view keeps its size, or a camera that no hand moves, before that is said as settled."""
 LATE = 3.0
@@ -44,6 +45,11 @@ class Through(QObject):
         self._waits_since: float | None = None
         """Since when an answer to it is waited for."""
         self._busy = False
+        self._frame = ""
+        """The camera of a film that is waited for; '' while there is no film."""
+        self._frame_there = False
+        self.named: tuple[str, QPointF] | None = None
+        """What the frustum below the pointer is called, and where the pointer is."""
         self._settle = QTimer(self, interval=REST_MS, singleShot=True)
         self._settle.timeout.connect(lambda: self._say("settled"))
         self._fit = QTimer(self, interval=REST_MS, singleShot=True)
@@ -51,24 +57,30 @@ class Through(QObject):
 
     # ---- what the engine is told
 
-    def take(self, control: str, things: Sequence[Thing]) -> None:
+    def take(self, scene: Scene) -> None:
         """Another scene: a camera in it that this view has not asked for, typed or undone, becomes the view's."""
+        control = scene.camera_control
         if control != self.control:
             self.stop()
-            self.control, self._said, self._waits_since = control, "", None
-        field = next((thing for thing in things if isinstance(thing, Field)), None)
+            self.control, self._said, self._waits_since, self._frame = control, "", None, ""
+        field = next((thing for thing in scene.things if isinstance(thing, Field)), None)
+        if field is not None and self._frame:
+            self._frame_there = self._frame_there or (field.camera == self._frame and scene.progress >= 1)
+            return
         if not control or field is None or self._busy or self._settle.isActive():
             return
-        if self._said and stand_of(field.camera) == stand_of(self._said):
+        if field.camera == self._said:
             self._waits_since = None
         elif self._waits_since is None or time.monotonic() - self._waits_since > LATE:
-            self._said, self._waits_since = field.camera, None
-            self._view.look_through(camera_of(field.camera))
+            before, self._said, self._waits_since = self._said, field.camera, None
+            if not before or stand_of(before) != stand_of(field.camera):
+                self._view.look_through(camera_of(field.camera))
         self.moved()
 
     def moved(self) -> None:
         """The view's camera or size may be another."""
-        if not self.control or not self._said:
+        self.named = None
+        if not self.control or not self._said or self._frame:
             return
         text = self._text()
         if not text or text == self._said:
@@ -86,6 +98,26 @@ class Through(QObject):
             self._settle.stop()
             self._say("settled")
         self._busy = on
+
+    def rendered(self, camera: Camera, width: int, height: int) -> bool:
+        """Whether the engine's picture of a film's camera is there; asks for it the first time. Of a camera that the
+        engine cannot have there is none to wait for."""
+        if not self.control:
+            return True
+        try:
+            text = text_of(camera, width, height)
+        except (BadValue, ValueError):
+            return True
+        if text != self._frame:
+            self._frame, self._frame_there = text, False
+            self.control_set.emit(self.control, text, "fitted")
+        return self._frame_there
+
+    def film_over(self) -> None:
+        """The control is the view's camera again."""
+        if self._frame:
+            self._frame = ""
+            self._say("fitted")
 
     def stop(self) -> None:
         """Off the screen."""
@@ -121,41 +153,46 @@ class Through(QObject):
     def frustum_at(self, at: QPointF) -> tuple[Frustums, int] | None:
         """Whose picture or eye is at a pixel, the nearest of them; None where another thing hides it."""
         camera, size = self._view.navigator.camera, self._view.size_of()
-        best: tuple[float, Frustums, int] | None = None
+        best: tuple[float, float, Frustums, int] | None = None
         for thing in self.frustums():
             if not len(thing.eyes):
                 continue
-            eyes = project(camera, self._view.world_of(thing, thing.eyes), *size)
-            corners = project(camera, self._view.world_of(thing, np.reshape(thing.corners, (-1, 3))), *size)
-            corners = corners.reshape(-1, 4, 3)
+            places = self._view.world_of(thing, thing.eyes)
+            outlines = self._view.world_of(thing, np.reshape(thing.corners, (-1, 3)))
+            away = np.linalg.norm(outlines.reshape(-1, 4, 3)[:, [0, 2]].mean(axis=1) - places, axis=1)
+            other = np.linalg.norm(places - camera.eye, axis=1) >= OWN * away  # one's own is not drawn
+            eyes, corners = project(camera, places, *size), project(camera, outlines, *size).reshape(-1, 4, 3)
             low, high = corners[..., :2].min(axis=1), corners[..., :2].max(axis=1)
             here = np.array([at.x(), at.y()])
             boxed = ((low <= here) & (here <= high)).all(axis=1)  # False where a corner is behind the eye
             close = np.hypot(*(eyes[:, :2] - here).T) <= NEAR_EYE
-            for k in np.flatnonzero(boxed | close).tolist():
+            for k in np.flatnonzero((boxed | close) & other).tolist():
                 outline = QPolygonF([QPointF(x, y) for x, y in corners[k, :, :2].tolist()])
                 if not close[k] and not outline.containsPoint(at, Qt.FillRule.OddEvenFill):
                     continue
                 ahead = float(eyes[k, 2] if close[k] else corners[k, :, 2].mean())
                 if best is None or ahead < best[0]:
-                    best = (ahead, thing, k)
+                    best = (ahead, float(away[k]), thing, k)
         if best is None:
             return None
         drawn = self._view.canvas.read_depth(at.x(), at.y(), 1)
-        depth = float(np.linalg.norm(np.subtract(best[1].corners[best[2]][0], best[1].eyes[best[2]])))
-        return None if drawn is not None and drawn < best[0] - depth else best[1:]
+        return None if drawn is not None and drawn < best[0] - best[1] else best[2:]
 
     def light(self, at: QPointF) -> bool:
         """Marks the frustum below the pointer; whether there is one."""
         found = self.frustum_at(at)
         for thing in self.frustums():
             self._view.canvas.set_hover(thing.name, found[1] if found is not None and found[0] is thing else -1)
+        self.named = None
+        if found is not None and found[1] < len(found[0].texts):
+            self.named = found[0].texts[found[1]], at
         return found is not None
 
-    def name_at(self, at: QPointF) -> str:
-        """What the frustum at a pixel is called; '' where there is none or it has no name."""
-        found = self.frustum_at(at)
-        return found[0].texts[found[1]] if found is not None and found[1] < len(found[0].texts) else ""
+    def leave(self) -> None:
+        """There is no pointer, or it holds something."""
+        if self.named is not None:
+            self.named = None
+            self._view.overlay.update()
 
     def click(self, at: QPointF) -> bool:
         """The view looks through the camera at a pixel; whether there is one."""

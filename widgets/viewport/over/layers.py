@@ -121,6 +121,10 @@ class Layers:
     def _hands(self, painter: QPainter, bounds: QRectF) -> None:
         view = self._view
         paint_band(painter, view.hands.band, view.tools.tool == "rectangle")
+        if view.through.named is not None:
+            name, at = view.through.named
+            chip(painter, bounds, at, [name, "click to look through it"])
+            return
         found = view.touch.hovered
         if found is None:
             return

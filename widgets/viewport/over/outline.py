@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.scene import Arrows, Handles, Lines, Mesh, Points, Sheet, Thing, Words
+from engine.scene import Arrows, Field, Frustums, Handles, Lines, Mesh, Points, Sheet, Thing, Words
 from widgets.theme import LABELS, TERMS, icon, theme
 from widgets.viewport.camera import Array, Vector, rotation
 from widgets.viewport.over.number import Number
@@ -68,11 +68,14 @@ def moved_matrix(look: Look, middle: Array) -> Array:
 def count_text(thing: Thing) -> str:
     """How much of it there is, short."""
     counts: dict[type[Thing], tuple[str, ...]] = {
-        Points: ("xyz",), Mesh: ("faces",), Lines: ("ends",), Arrows: ("at",), Words: ("at",), Handles: ("at",)
+        Points: ("xyz",), Mesh: ("faces",), Lines: ("ends",), Arrows: ("at",), Words: ("at",), Handles: ("at",),
+        Frustums: ("eyes",),
     }  # fmt: skip
     for name in counts.get(type(thing), ()):
         n = len(getattr(thing, name))
         return f"{n / 1e6:.1f} M" if n >= 1e6 else f"{n / 1e3:.0f} k" if n >= 1e4 else f"{n:,}"
+    if isinstance(thing, Field):
+        return f"{thing.alpha.shape[1]}×{thing.alpha.shape[0]}"
     if isinstance(thing, Sheet):
         return f"{thing.image.shape[1]}×{thing.image.shape[0]}"
     return ""

@@ -1,0 +1,89 @@
+"""The benchmark of radiance fields: when it looks, what it promises, and one run from end to end."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.bench import nerf
+from app.bench.judged import Plan
+from app.bench.nerf import Orbit, Turn, marks, plan
+from app.headless import CommandError
+from engine import messages as m
+
+
+def test_both_studies_are_looked_at_thrice_unless_less_is_named() -> None:
+    whole = plan({})
+    assert (whole.studies, whole.cpu_seconds, whole.threads) == (("nerf", "nerf_hash"), 180.0, None)
+    assert marks(whole.cpu_seconds) == (15.0, 60.0, 180.0)
+    less = plan({"MUTOSCOPE_BENCH_STUDIES": "nerf_hash", "MUTOSCOPE_BENCH_CPU_SECONDS": "20"})
+    assert (less.studies, marks(less.cpu_seconds)) == (("nerf_hash",), (15.0, 20.0))
+    assert marks(5.0) == (5.0,)
+    with pytest.raises(CommandError, match="'gan' is not one of nerf, nerf_hash"):
+        plan({"MUTOSCOPE_BENCH_STUDIES": "gan"})
+
+
+class Asked:
+    """In the place of a client: only notes what is asked."""
+
+    def __init__(self) -> None:
+        self.cameras: list[str] = []
+
+    def look(self, probe: str, values: dict[str, Any], phase: str) -> None:
+        assert (probe, phase) == ("view", "drag")
+        self.cameras.append(values["camera"])
+
+
+def test_the_camera_goes_round_no_faster_than_a_hand_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    client: Any = Asked()
+    orbit = Orbit(client)
+    picture = m.Picture("look", 1, 1, "view", None, 0, "drag")
+    for _ in range(600):  # six seconds in steps of 10 ms
+        orbit.turn()
+        orbit.heard(picture)
+        now += 0.01
+    before = orbit.asked
+    assert before == len(client.cameras) == pytest.approx(6 * nerf.ASKS_A_SECOND, rel=0.2)
+    now += 1
+    orbit.turn()
+    now += 1
+    orbit.turn()  # the last one is not there yet
+    assert len(client.cameras) == orbit.asked == before + 1
+    assert not orbit.heard(m.Picture("look", 1, 1, "view", None, 0, "settled"))
+    eyes = [tuple(map(float, camera.split("/")[0].split(","))) for camera in client.cameras[:before]]
+    angles = [math.atan2(y, x) % (2 * math.pi) for x, y, _ in eyes]
+    assert all(math.hypot(x, y) == pytest.approx(3.2, abs=1e-3) for x, y, _ in eyes)
+    assert max(angles) > 6
+    assert angles == sorted(angles)
+
+
+def test_what_pictures_cost_by_themselves_is_not_held_against_an_orbit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rate(client: object, seconds: float, clock: object, orbit: bool = False) -> Turn:
+        return Turn(19.0, 10.0) if orbit else Turn(40.0, 0.0)
+
+    monkeypatch.setattr(nerf, "_rate", rate)
+    monkeypatch.setattr(nerf, "_seconds_a_picture", lambda client: 0.05)
+    anything: Any = None
+    row = nerf._orbit_row(anything, "nerf_hash", 1.0)
+    assert row.figure == pytest.approx(5.0)  # ten pictures of 50 ms take half of the time: 20 of 40 steps are left
+    assert not row.kept
+
+
+def test_a_study_is_trained_compared_and_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nerf, "TURNS", 1)
+    monkeypatch.setattr(nerf, "KNOBS", {"batch": 64, "levels": 2, "width": 16, "steps": 32, "resolution": 8})
+    monkeypatch.setattr(nerf, "PICTURES", 4)
+    rows = nerf._study_rows("nerf_hash", Plan(0.3, studies=("nerf_hash",)), tmp_path)
+    assert [row.unit for row in rows] == ["dB", "steps/CPU-s", "rays/CPU-s", "%"]
+    assert 5 < rows[0].figure < 40
+    assert rows[0].kept is None  # nothing is promised after a third of a second
+    assert rows[1].ratio is not None
+    assert rows[2].figure == pytest.approx(64 * rows[1].figure)
+    assert (tmp_path / "nerf_hash.png").stat().st_size > 1000
+    (missing,) = nerf._study_rows("nerf_by_hand", Plan(0.3), tmp_path)
+    assert "no such study" in missing.peer

@@ -1,0 +1,189 @@
+"""NeRF: the live levels of the encoding, what depends on the direction, samples by closed form, learning."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.data.captures.source import CaptureSource
+from engine.nn.fields.encodings import Positional
+from engine.session import Session
+from engine.studies.radiance.nerf import CLOSEST, PLACE_LEVELS, NeRF, Network, kept, lengths
+
+CPU = torch.device("cpu")
+
+
+def built(source: CaptureSource, **knobs: Any) -> Session:
+    return Session.build("nerf", NeRF, {**NeRF.tiny, **knobs}, 1, CPU, source, "still_life")
+
+
+def study(source: CaptureSource, **knobs: Any) -> NeRF:
+    made = built(source, **knobs).study
+    assert isinstance(made, NeRF)
+    made.coarse.eval()
+    made.fine.eval()
+    return made
+
+
+@torch.no_grad()
+def fill(network: Network, sigma: float, rgb: tuple[float, float, float]) -> None:
+    """Makes the network say the same everywhere; ``sigma`` per half side of the bounds."""
+    for p in network.parameters():
+        p.zero_()
+    network.density.bias.fill_(math.log(sigma))
+    network.colour.bias.copy_(torch.logit(torch.tensor(rgb)))
+
+
+# ---- what the network is told ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("levels", [0, 3, PLACE_LEVELS])
+def test_the_first_levels_of_the_encoding_are_kept_and_the_others_are_zero(levels: int) -> None:
+    x = torch.rand(5, 3) * 2 - 1
+    code = Positional(PLACE_LEVELS)(x) * kept(PLACE_LEVELS, levels, CPU)
+    frequencies = math.pi / 2 * 2.0 ** torch.arange(levels)
+    phase = x[:, :, None] * frequencies
+    torch.testing.assert_close(code[:, :3], x)
+    waves = code[:, 3:].view(5, 2, 3, PLACE_LEVELS)
+    torch.testing.assert_close(waves[:, 0, :, :levels], phase.sin())
+    torch.testing.assert_close(waves[:, 1, :, :levels], phase.cos())
+    assert (waves[..., levels:] == 0).all()
+
+
+def test_without_view_dependence_not_even_the_direction_itself_is_told() -> None:
+    assert (kept(4, -1, CPU) == 0).all()
+    network, x = Network(16, 2), torch.rand(50, 3)
+    one, other = torch.nn.functional.normalize(torch.randn(2, 50, 3), dim=2)
+    sigma, rgb = network(x, one, 8, 2)
+    again, seen = network(x, other, 8, 2)
+    assert torch.equal(sigma, again)  # the density is read off before the direction is added
+    assert not torch.allclose(rgb, seen, atol=1e-4)
+    assert torch.equal(network(x, one, 8, -1)[1], network(x, other, 8, -1)[1])
+
+
+def test_with_fewer_levels_the_field_is_smoother(small_life: CaptureSource) -> None:
+    """The mean slope of the density, relative to its size, falls as sines are taken away: the live knob's blur."""
+    session = built(small_life, width=32)
+    nerf = session.study
+    assert isinstance(nerf, NeRF)
+    with torch.no_grad():
+        line = torch.stack([torch.linspace(-1, 1, 400), torch.full((400,), 0.1), torch.full((400,), 0.2)], 1)
+        rough = {}
+        for levels in (0, 4, 10):
+            session.set_knob("levels", levels)
+            values = nerf.density(line)
+            rough[levels] = float(values.diff().abs().mean() / values.mean())
+    assert rough[0] < rough[4] < rough[10]
+    assert rough[10] > 5 * rough[0]
+
+
+def test_the_skip_gives_the_place_again_half_way() -> None:
+    sizes = [layer.in_features for layer in Network(16, 4).layers if isinstance(layer, torch.nn.Linear)]
+    assert sizes == [63, 16, 16 + 63, 16]
+    assert len(Network(8, 1).layers) == 1
+
+
+# ---- rays -----------------------------------------------------------------------------------------------------------
+
+
+def test_even_fog_is_composited_as_the_closed_form_says(small_life: CaptureSource) -> None:
+    """Constant density: alpha = 1 - exp(-sigma L) over the length L within the bounds, whatever the samples."""
+    nerf = study(small_life, coarse=64, fine=64)
+    fill(nerf.coarse, 0.5, (0.2, 0.4, 0.6))
+    fill(nerf.fine, 0.5, (0.2, 0.4, 0.6))
+    sigma = 0.5 / 1.2  # per unit: half the longest side of the bounds is 1.2
+    torch.testing.assert_close(nerf.density(torch.zeros(3, 3)), torch.full((3,), sigma))
+    origins = torch.tensor([[-3.0, 0.1, 0.2], [0.0, 0.0, 4.0], [-3.0, 5.0, 0.0]])
+    directions = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+    ground = torch.tensor([1.0, 1.0, 0.0])
+    seen = nerf.render_rays(origins, directions, ground)
+    left = torch.tensor([math.exp(-sigma * 2.4), math.exp(-sigma * 1.5), 1.0])
+    torch.testing.assert_close(seen.alpha, 1 - left, atol=1e-5, rtol=0)
+    colour = torch.tensor([0.2, 0.4, 0.6]) * (1 - left[:, None]) + ground * left[:, None]
+    torch.testing.assert_close(seen.rgb, colour, atol=1e-5, rtol=0)
+    near, far = 1.8, 4.2  # the integral of t sigma exp(-sigma (t - near)) over the first ray
+    mean = near + 1 / sigma - (far + 1 / sigma) * float(left[0])
+    assert float(seen.depth[0]) == pytest.approx(mean, rel=2e-3)
+    assert seen.depth[2] == 0
+    assert seen.cost.tolist() == [192, 192, 0]
+
+
+def test_lengths_are_those_of_the_whole_ray() -> None:
+    near, far = torch.tensor([1.0, 0.5]), torch.tensor([3.0, 4.5])
+    t = (near[:, None] + (far - near)[:, None] * torch.rand(2, 9)).sort(1).values
+    delta = lengths(t, near, far)
+    assert (delta >= 0).all()
+    torch.testing.assert_close(delta.sum(1), far - near)
+    torch.testing.assert_close(delta[:, 3], (t[:, 4] - t[:, 2]) / 2)
+
+
+def test_fine_samples_crowd_where_the_coarse_network_finds_weight(small_life: CaptureSource) -> None:
+    """An opaque wall from x = 0.3 on: almost all fine samples lie in its first part, and the ray ends there."""
+    nerf = study(small_life, coarse=32, fine=64)
+
+    def wall(network: Network, o: Tensor, d: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        x = o[:, :1] + t * d[:, :1]
+        return torch.where(x > 0.3, 200.0, 0.0), torch.full((*t.shape, 3), 0.5)
+
+    nerf._asked = wall  # type: ignore[method-assign]  # a field that is known exactly
+    s = nerf.ray_samples(torch.tensor([-3.0, 0.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]))
+    assert len(s.t) == 96
+    assert (s.t.diff() >= 0).all()
+    step = 2.4 / 32
+    inside = ((s.t > 3.3 - step) & (s.t < 3.3 + 2 * step)).sum()
+    assert inside >= 62
+    assert float(s.weight.sum()) == pytest.approx(1.0, abs=1e-4)
+    assert float((s.weight * s.t).sum()) == pytest.approx(3.3, abs=step)
+    torch.testing.assert_close(s.weight, s.transmittance * s.alpha)
+    missed = nerf.ray_samples(torch.tensor([-3.0, 9.0, 0.0]), torch.tensor([1.0, 0.0, 0.0]))
+    assert [len(part) for part in (missed.t, missed.sigma, missed.rgb)] == [0, 0, 0]
+
+
+def test_rays_begin_a_little_before_the_camera_where_it_stands_within_the_bounds(small_life: CaptureSource) -> None:
+    nerf = study(small_life)
+    near, far, hit = nerf._near_far(torch.zeros(1, 3), torch.tensor([[0.0, 1.0, 0.0]]))
+    diagonal = math.sqrt(2.4**2 + 2.4**2 + 1.5**2)
+    assert float(near) == pytest.approx(CLOSEST * diagonal, rel=1e-5)
+    assert float(far) == pytest.approx(1.2)
+    assert hit.all()
+
+
+# ---- learning -------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_of_rays_that_all_miss_changes_nothing_and_breaks_nothing(small_life: CaptureSource) -> None:
+    session = built(small_life)
+    nerf = session.study
+    assert isinstance(nerf, NeRF)
+    rays = nerf.source.batch(0, 16)
+    away = type(rays)(rays.origins + 50.0, rays.directions, rays.rgb, rays.alpha * 0, rays.view)
+    metrics = nerf.train_step(away)
+    assert float(metrics["fine"]) == 0.0
+    assert session.finite()
+
+
+def test_it_learns_photographs_that_it_has_not_seen(small_life: CaptureSource) -> None:
+    session = built(small_life, width=24, coarse=10, fine=10, batch=192)
+
+    def held_out() -> dict[str, float]:
+        steps = session.evaluation()
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                figures: dict[str, float] = end.value
+                return figures
+
+    before = held_out()
+    for _ in range(50):
+        session.train_step()
+    after = held_out()
+    assert after["psnr"] > before["psnr"] + 3
+    assert after["psnr"] == pytest.approx(-10 * math.log10(after["mse"]))
+    points = session.read_metrics()
+    fine, psnr = (points[name][1] for name in ("fine", "psnr"))
+    assert psnr == pytest.approx(-10 * torch.tensor(fine).log10().numpy(), abs=1e-3)

@@ -1,0 +1,261 @@
+"""NeRF by hashing: what is in a ray's way, what is learned in seconds, what skipping empty space may and may not do."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine import data
+from engine.data.captures.source import CaptureSource
+from engine.nn.radiance.occupancy import Samples
+from engine.payloads import Payload
+from engine.registry import find
+from engine.scene import Mesh
+from engine.session import Session
+from engine.studies.radiance.nerf_hash import first_rays
+
+STUDY = find().studies["nerf_hash"]
+SMALL = dict(
+    levels=6,
+    table=13,
+    finest=64,
+    width=32,
+    layers=1,
+    batch=512,
+    budget=8192,
+    steps=96,
+    rate=2e-2,
+    threshold=0.01,
+    foggy=60,
+)
+GROUND = torch.tensor([0.2, 0.4, 0.6])
+
+
+@pytest.fixture(scope="module")
+def still_life() -> CaptureSource:
+    found = data.load("still_life")
+    assert isinstance(found, CaptureSource)
+    return found
+
+
+def built(source: CaptureSource, seed: int = 1, **knobs: Any) -> Session:
+    return Session.build("nerf_hash", STUDY, {**SMALL, **knobs}, seed, torch.device("cpu"), source)
+
+
+def held_out(session: Session) -> float:
+    steps = session.evaluation(2000)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return float(end.value["psnr"])
+
+
+@pytest.fixture(scope="module")
+def learned(still_life: CaptureSource) -> Session:
+    session = built(still_life)
+    for _ in range(160):
+        session.train_step()
+    return session
+
+
+def some_rays(count: int = 64) -> tuple[Tensor, Tensor]:
+    """Rays from a ring about the middle of the box to places in it."""
+    generator = torch.Generator().manual_seed(5)
+    turn = torch.rand(count, generator=generator) * 2 * math.pi
+    origins = 3 * torch.stack([turn.cos(), turn.sin(), 0.3 * torch.ones_like(turn)], 1)
+    targets = (torch.rand(count, 3, generator=generator) - 0.5) * 0.8
+    return origins, torch.nn.functional.normalize(targets - origins, dim=1)
+
+
+def clear(session: Session, sigma: float, colour: tuple[float, float, float]) -> Any:
+    """The study with its field made the same everywhere."""
+    study: Any = session.study
+    study.network.eval()
+    with torch.no_grad():
+        study.network.dense[2].weight.zero_()
+        study.network.dense[2].bias[0] = math.log(sigma * study.unit)
+        study.network.colour[-1].weight.zero_()
+        study.network.colour[-1].bias.copy_(torch.tensor(colour).logit())
+    return study
+
+
+# ---- what is in a ray's way -----------------------------------------------------------------------------------------
+
+
+def test_fog_of_one_density_hides_what_lambert_and_beer_say(still_life: CaptureSource) -> None:
+    sigma, colour = 0.7, (0.9, 0.5, 0.1)
+    study = clear(built(still_life, steps=256, cone=0.0), sigma, colour)
+    origins, directions = some_rays()
+    seen = study.render_rays(origins, directions, GROUND)
+    low, high = study.bounds
+    one, other = (low - origins) / directions, (high - origins) / directions
+    length = torch.maximum(one, other).amin(1) - torch.minimum(one, other).amax(1)
+    alpha = 1 - torch.exp(-sigma * length)
+    torch.testing.assert_close(seen.alpha, alpha, atol=sigma * study.step, rtol=0)
+    expected = seen.alpha[:, None] * torch.tensor(colour) + (1 - seen.alpha)[:, None] * GROUND
+    torch.testing.assert_close(seen.rgb, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(study.density(origins / 10), torch.full((64,), sigma))
+    assert (seen.cost - length / study.step).abs().max() <= 1.01
+
+
+def test_a_ray_that_misses_and_space_that_is_empty_cost_nothing_and_show_the_ground(still_life: CaptureSource) -> None:
+    study = clear(built(still_life), 5.0, (0.9, 0.5, 0.1))
+    origins, directions = some_rays(8)
+    away = study.render_rays(origins, -directions, GROUND)
+    study.space.occupied.zero_()
+    empty = study.render_rays(origins, directions, GROUND)
+    for seen in (away, empty):
+        assert seen.cost.sum() == 0
+        assert torch.equal(seen.rgb, GROUND.expand(8, 3))
+        assert torch.equal(seen.alpha, torch.zeros(8))
+    assert len(study.ray_samples(origins[0], directions[0]).t) == 0
+
+
+def test_the_samples_of_a_ray_add_up_to_its_pixel(learned: Session) -> None:
+    study: Any = learned.study
+    study.network.eval()
+    origins, directions = some_rays(12)
+    seen = study.render_rays(origins, directions, GROUND)
+    for k in range(12):
+        ray = study.ray_samples(origins[k], directions[k])
+        assert len(ray.t) == seen.cost[k]
+        torch.testing.assert_close(ray.weight, ray.transmittance * ray.alpha)
+        torch.testing.assert_close(ray.weight.sum(), seen.alpha[k], atol=2e-4, rtol=0)
+        colour = (ray.weight[:, None] * ray.rgb).sum(0) + (1 - ray.weight.sum()) * GROUND
+        torch.testing.assert_close(colour, seen.rgb[k], atol=5e-4, rtol=0)
+        torch.testing.assert_close((ray.weight * ray.t).sum(), seen.depth[k], atol=2e-3, rtol=0)
+
+
+def test_one_band_of_harmonics_leaves_the_direction_out(learned: Session) -> None:
+    study: Any = learned.study
+    x = torch.rand(50, 3) - 0.5
+    one, other = torch.nn.functional.normalize(torch.randn(2, 50, 3), dim=2)
+    looks = []
+    for bands in (1, 4):
+        learned.set_knob("bands", bands)
+        looks.append([study.network(x, study._directions(d)) for d in (one, other)])
+    (sigma, rgb), (sigma_2, rgb_2) = looks[0]
+    assert torch.equal(sigma, sigma_2)
+    assert torch.equal(rgb, rgb_2)
+    (sigma, rgb), (sigma_2, rgb_2) = looks[1]
+    assert torch.equal(sigma, sigma_2)
+    assert (rgb - rgb_2).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("half", "cascades", "made"), [(1.2, 0, 1), (2.0, 0, 2), (8.0, 0, 4), (2.0, 3, 3)])
+def test_cascades_fill_the_bounds_from_a_grid_about_the_middle(
+    still_life: CaptureSource, monkeypatch: pytest.MonkeyPatch, half: float, cascades: int, made: int
+) -> None:
+    box = torch.tensor([[-half, -half, -half / 2], [half, half, half / 2]])
+    monkeypatch.setattr(STUDY, "bounds", box)
+    study: Any = built(still_life, cascades=cascades).study
+    assert study.space.cascades == made
+    torch.testing.assert_close(study.space.outer, box)
+    assert study.unit == pytest.approx(half / 2 ** (made - 1))
+    assert study.network.grid.sides[-1] == 64 * 2 ** (made - 1)
+
+
+# ---- learning -------------------------------------------------------------------------------------------------------
+
+
+def test_seconds_of_training_find_the_scene_and_what_is_empty(learned: Session) -> None:
+    study: Any = learned.study
+    assert held_out(learned) > 17.0  # about 10 dB untrained
+    assert study.space.share < 0.5
+    low, high = study.bounds
+    air = torch.tensor([[0.9, 0.9, 0.9], [-1.0, 0.9, 0.6], [0.0, -1.1, 0.8]])
+    things = torch.tensor([[0.42, 0.12, 0.40], [0.8, -0.5, -0.41]])  # below the ball's top, in the floor
+    assert study.density(things).min() > 10 * study.density(air).max()
+    assert bool((low < air).all() and (air < high).all())
+
+
+def test_what_is_skipped_was_not_seen(learned: Session) -> None:
+    study: Any = learned.study
+    study.network.eval()
+    origins, directions = some_rays(400)
+    skipped = study.render_rays(origins, directions, GROUND)
+    kept = study.space.occupied.clone()
+    study.space.occupied.fill_(True)
+    whole = study.render_rays(origins, directions, GROUND)
+    study.space.occupied.copy_(kept)
+    assert (skipped.rgb - whole.rgb).abs().mean() < 0.01
+    assert skipped.cost.sum() < 0.6 * whole.cost.sum()
+
+
+def test_both_forms_take_the_same_step(still_life: CaptureSource) -> None:
+    after = []
+    for form in ("best", "plain"):
+        session = built(still_life, form=form, batch=128)
+        for _ in range(3):
+            session.train_step()
+        losses = session.read_metrics()["loss"][1]
+        after.append((losses, session.study.network.dense[0].weight.detach().clone()))  # type: ignore[union-attr]
+    np.testing.assert_allclose(after[0][0], after[1][0], rtol=1e-3)
+    torch.testing.assert_close(after[0][1], after[1][1], rtol=0.02, atol=2e-3)
+
+
+def test_rays_take_fewer_steps_through_fog_while_learning_and_all_of_them_when_looked_at(
+    still_life: CaptureSource,
+) -> None:
+    session = built(still_life, foggy=2, foggy_steps=24, budget=2**21)
+    study: Any = session.study
+    for _ in range(3):
+        session.train_step()
+    counts = session.read_metrics()["samples_per_ray"][1]
+    assert counts[2] == pytest.approx(4 * counts[1], rel=0.05)  # of 96 steps across the box, 24
+    young = built(still_life, foggy=100, foggy_steps=24).study
+    young.network.eval()  # type: ignore[attr-defined]
+    assert young.step == pytest.approx(study.step)  # type: ignore[attr-defined]
+
+
+def test_a_step_in_space_that_is_all_empty_changes_nothing_and_breaks_nothing(still_life: CaptureSource) -> None:
+    session = built(still_life, every=256)
+    session.train_step()
+    study: Any = session.study
+    study.space.occupied.zero_()
+    session.train_step()
+    metrics = session.read_metrics()
+    assert metrics["samples_per_ray"][1][-1] == 0
+    assert all(np.isfinite(values).all() for _, values in metrics.values())
+    assert session.finite()
+
+
+def test_hubers_loss_is_the_square_within_delta_and_a_line_beyond(still_life: CaptureSource) -> None:
+    session = built(still_life, huber=0.2)
+    study: Any = session.study
+    assert float(study._loss(torch.tensor([0.1]))) == pytest.approx(0.1**2)
+    assert float(study._loss(torch.tensor([-0.7]))) == pytest.approx(2 * 0.2 * 0.7 - 0.2**2)
+    session.set_knob("loss", "L2")
+    assert float(study._loss(torch.tensor([-0.7]))) == pytest.approx(0.7**2)
+
+
+def test_a_step_takes_the_first_rays_that_its_budget_is_enough_for() -> None:
+    counts = torch.tensor([3, 0, 4, 2, 5])
+    starts = counts.cumsum(0) - counts
+    m = int(counts.sum())
+    ray = torch.repeat_interleave(torch.arange(5), counts)
+    samples = Samples(torch.randn(m, 3), torch.arange(float(m)), torch.ones(m), ray, starts, counts)
+    cut = first_rays(samples, 8)
+    assert cut.counts.tolist() == [3, 0, 4]
+    assert cut.starts.tolist() == [0, 3, 3]
+    assert cut.ray.tolist() == [0, 0, 0, 2, 2, 2, 2]
+    assert torch.equal(cut.points, samples.points[:7])
+    assert first_rays(samples, 14) is samples
+    assert first_rays(samples, 1).counts.tolist() == [3]  # one ray is always taken
+
+
+def test_the_occupied_cells_are_shown_where_they_are(learned: Session) -> None:
+    study: Any = learned.study
+    (scene,) = [part for part in learned.answer("occupied", {}) if isinstance(part, Payload)]
+    (mesh,) = [thing for thing in scene.things if isinstance(thing, Mesh)]
+    corners, sizes = study.space.corners(study.space.occupied.nonzero()[:, 0])
+    low, high = corners.amin(0).numpy(), (corners + sizes).amax(0).numpy()
+    np.testing.assert_allclose(mesh.vertices.min(0), low, atol=1e-5)
+    np.testing.assert_allclose(mesh.vertices.max(0), high, atol=1e-5)
+    assert scene.readings["cells"] == len(corners)
