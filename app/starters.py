@@ -137,6 +137,8 @@ RECIPES = (
     Recipe("fakes", "dcgan", "digits", 5000, FAKES),
     Recipe("styles", "style_gan", "shapes", 6000, STYLES),
     Recipe("sketches", "translation", "shapes", 4000, SKETCHES),
+    Recipe("life", "nerf_hash", "still_life", 1500, {}),
+    Recipe("blur", "nerf", "still_life", 1200, {}),
 )
 
 

@@ -51,6 +51,8 @@ STARTER_RUNS = (
     Starter("fakes", "dcgan", "seed_plane", "DCGAN's fakes"),
     Starter("styles", "style_gan", "style_mixing", "Styles, mixed"),
     Starter("sketches", "translation", "sketch", "Sketch, and it paints"),
+    Starter("life", "nerf_hash", "view", "A scene from photographs"),
+    Starter("blur", "nerf", "view", "The first NeRF"),
 )  # fmt: skip
 STARTER_CARDS = tuple(starter for starter in STARTER_RUNS if starter.text)
 

@@ -296,7 +296,7 @@ def ends_of_control(control: Any, knobs: Mapping[str, Any]) -> list[Any]:
         size = len(control.initial(knobs))
         return [(-control.reach,) * size, (control.reach,) * size]
     if isinstance(control, Label):
-        return [NO_CLASS, EVERY_CLASS, 9]
+        return [v for v in (NO_CLASS, EVERY_CLASS, 9) if v >= control.lo]
     if hasattr(control, "lo"):
         return [control.lo, control.hi]
     return list(getattr(control, "options", ()))
