@@ -73,6 +73,7 @@ def _navigator(host: QWidget) -> Any:
 
 
 MAKERS: dict[str, Make] = {
+    "widgets.viewport.over.number.Number": lambda cls, host: cls("x", 0.0, 1.0),
     "widgets.dock._Elided": lambda cls, host: cls("a sentence that is too long for a narrow place"),
     "widgets.dock.TitleBar": lambda cls, host: cls(QDockWidget("Title", host), "its quiet sentence"),
     "widgets.dock.Dock": _dock,
