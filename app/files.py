@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QMenu
 
 from engine.probes import Paths
 from engine.scene import FILE_KINDS
-from widgets.controls.paths import dialog_filters
+from widgets.controls.picking.paths import dialog_filters
 
 if TYPE_CHECKING:
     from app.window import MainWindow

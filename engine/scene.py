@@ -153,8 +153,8 @@ class Handles(Thing):
 @dataclass(frozen=True, kw_only=True)
 class Field(Thing):
     """What one camera sees of something that has no surface, rendered by the engine: the view puts it among its things
-    with their depth, and bends it to its own camera until the picture of that one comes. :mod:`engine.nn.live_view`
-    makes such pictures by the time that they may take.
+    with their depth, and bends it to its own camera until the picture of that one comes.
+    :mod:`engine.nn.looking.live_view` makes such pictures by the time that they may take.
 
     ``image`` float32 (H, W, 3), row 0 at the top: colour times alpha, as it is composited over black; ``alpha`` float32
     (H, W) 0..1; ``depth`` float32 (H, W), the distance from the eye along the viewing direction (not along the pixel's

@@ -13,7 +13,7 @@ from app.start import make_app
 from engine.payloads import Frames
 from widgets.theme import theme
 from widgets.views.compare import MODES
-from widgets.views.frames import FramesView
+from widgets.views.timeline.frames import FramesView
 
 BAR_MS = 16.0
 MOMENTS, SAMPLES, PANELS = 50, 16, ("x_t", "x̂₀", "ε̂")

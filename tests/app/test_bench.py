@@ -158,7 +158,7 @@ def test_a_hand_goes_round_in_the_plane_and_every_move_is_answered(rig: Rig) -> 
 
 
 def test_a_slow_engine_shows_in_the_latency(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.nn.latent_probes import LatentProbes
+    from engine.nn.coding.latent_probes import LatentProbes
 
     plain = LatentProbes._z
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.nn import adversarial
-from engine.nn.watch import KNOWN, LESSONS, ModeWatch
+from engine.nn.adversarial import losses
+from engine.nn.adversarial.watch import KNOWN, LESSONS, ModeWatch
 
 # ---- losses ---------------------------------------------------------------------------------------------------------
 
@@ -43,33 +43,33 @@ CLOSED = {
 }
 
 
-@pytest.mark.parametrize("kind", adversarial.LOSSES)
+@pytest.mark.parametrize("kind", losses.LOSSES)
 def test_losses_have_their_closed_forms(kind: str) -> None:
     of_d, of_g = CLOSED[kind]
-    assert float(adversarial.d_loss(kind, REAL, FAKE)) == pytest.approx(of_d(REAL.tolist(), FAKE.tolist()), abs=1e-6)
-    assert float(adversarial.g_loss(kind, FAKE)) == pytest.approx(of_g(FAKE.tolist()), abs=1e-6)
+    assert float(losses.d_loss(kind, REAL, FAKE)) == pytest.approx(of_d(REAL.tolist(), FAKE.tolist()), abs=1e-6)
+    assert float(losses.g_loss(kind, FAKE)) == pytest.approx(of_g(FAKE.tolist()), abs=1e-6)
 
 
 def test_at_an_even_game_the_value_is_minus_log_four() -> None:
     nothing = torch.zeros(5)
-    assert float(adversarial.d_loss("minimax", nothing, nothing)) == pytest.approx(math.log(4))
+    assert float(losses.d_loss("minimax", nothing, nothing)) == pytest.approx(math.log(4))
 
 
 def test_far_behind_minimax_gives_no_slope_and_non_saturating_the_largest() -> None:
     behind = torch.full((1,), -20.0, requires_grad=True)
     slopes = {}
     for kind in ("minimax", "non-saturating"):
-        (slope,) = torch.autograd.grad(adversarial.g_loss(kind, behind), behind)
+        (slope,) = torch.autograd.grad(losses.g_loss(kind, behind), behind)
         slopes[kind] = float(slope)
     assert abs(slopes["minimax"]) < 1e-8
     assert slopes["non-saturating"] == pytest.approx(-1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", adversarial.LOSSES)
+@pytest.mark.parametrize("kind", losses.LOSSES)
 def test_huge_logits_stay_finite_and_the_generator_is_always_drawn_upwards(kind: str) -> None:
     far = torch.tensor([-200.0, 200.0], requires_grad=True)
-    assert torch.isfinite(adversarial.d_loss(kind, far, far))
-    (slope,) = torch.autograd.grad(adversarial.g_loss(kind, torch.clamp(far, max=0.5)), far)
+    assert torch.isfinite(losses.d_loss(kind, far, far))
+    (slope,) = torch.autograd.grad(losses.g_loss(kind, torch.clamp(far, max=0.5)), far)
     assert torch.isfinite(slope).all()
     assert float(slope[0]) <= 0
 
@@ -103,12 +103,12 @@ def slope_by_differences(d: nn.Module, x: Tensor, eps: float = 1e-6) -> Tensor:
 
 def r1_of(d: nn.Module, x: Tensor) -> Tensor:
     x = x.clone().requires_grad_()
-    return adversarial.r1(d(x), x)
+    return losses.r1(d(x), x)
 
 
 def penalty_of(d: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     torch.manual_seed(11)
-    return adversarial.gradient_penalty(d, real, fake)
+    return losses.gradient_penalty(d, real, fake)
 
 
 def check_weights_by_differences(d: nn.Module, value: Tensor, again: object) -> None:
@@ -171,7 +171,7 @@ def test_a_dead_critic_pays_and_learns_without_numbers_that_are_not_finite() -> 
 def test_spectral_norm_makes_every_largest_singular_value_one() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(2, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 5))
-    assert adversarial.spectral(net) is net
+    assert losses.spectral(net) is net
     with torch.no_grad():
         for p in net.parameters():
             p.mul_(7)
@@ -188,8 +188,8 @@ def test_spectral_norm_makes_every_largest_singular_value_one() -> None:
 def test_the_norm_of_gradients_is_that_of_them_all_in_a_row() -> None:
     a, b, c = (nn.Parameter(torch.zeros(n)) for n in (2, 1, 3))
     a.grad, b.grad = torch.tensor([3.0, 0.0]), torch.tensor([4.0])
-    assert float(adversarial.grad_norm([a, b, c])) == pytest.approx(5.0)
-    assert float(adversarial.grad_norm([c])) == 0.0
+    assert float(losses.grad_norm([a, b, c])) == pytest.approx(5.0)
+    assert float(losses.grad_norm([c])) == 0.0
 
 
 # ---- the watch ------------------------------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from sklearn.decomposition import PCA
 
 from engine import data
 from engine.data.images import ImageSource, Part
-from engine.nn.coder import Decoder, Encoder, halvings
-from engine.nn.latent_probes import LatentProbes, NotFinite, pictures
+from engine.nn.coding.coder import Decoder, Encoder, halvings
+from engine.nn.coding.latent_probes import LatentProbes, NotFinite, pictures
 from engine.payloads import Bars, ImageGrid, LatentMap
 from engine.registry import find
 from engine.session import Session

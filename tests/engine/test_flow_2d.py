@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from engine.data import toys
-from engine.nn.noising import PREDICTIONS, SCHEDULES, Look
-from engine.nn.samplers import SAMPLERS, Heun, sampling
+from engine.nn.diffusion.noising import PREDICTIONS, SCHEDULES, Look
+from engine.nn.diffusion.samplers import SAMPLERS, Heun, sampling
 from engine.params import BadValue
 from engine.payloads import Curves, PlaneFrames, Planes
 from engine.registry import find

@@ -13,11 +13,11 @@ from scipy import integrate, stats
 from torch import Tensor, nn
 
 from engine.data import toys
-from engine.nn.adversarial import LOSSES, d_loss, g_loss
-from engine.nn.game import grid
-from engine.nn.game.players import REGULARISERS, Players, layers
-from engine.nn.game.rewards import LOG_LOSSES, PROBABILITIES, belief, rewards
-from engine.nn.game.unroll import ahead
+from engine.nn.adversarial.game import grid
+from engine.nn.adversarial.game.players import REGULARISERS, Players, layers
+from engine.nn.adversarial.game.rewards import LOG_LOSSES, PROBABILITIES, belief, rewards
+from engine.nn.adversarial.game.unroll import ahead
+from engine.nn.adversarial.losses import LOSSES, d_loss, g_loss
 
 EXTENT = (-3.0, 3.0, -3.0, 3.0)
 SIDE = 120

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from engine.data import toys
-from engine.nn.adversarial import LOSSES
-from engine.nn.game import grid
+from engine.nn.adversarial.game import grid
+from engine.nn.adversarial.losses import LOSSES
 from engine.payloads import Bars, PlaneFrames, Planes
 from engine.registry import find
 from engine.session import Session

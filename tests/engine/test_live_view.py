@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.nn import live_view as module
-from engine.nn.live_view import LEARNING, MOVING, LiveView, Seen, Shot
+from engine.nn.looking import live_view as module
+from engine.nn.looking.live_view import LEARNING, MOVING, LiveView, Seen, Shot
 
 
 class Clock:

@@ -11,9 +11,7 @@ from engine.formats.runs import Run
 from engine.messages import Mark
 
 
-def test_marks_are_shown_logged_and_come_back_up_to_the_snapshot(
-    driver: Any, plan: Any, tmp_path: Path
-) -> None:
+def test_marks_are_shown_logged_and_come_back_up_to_the_snapshot(driver: Any, plan: Any, tmp_path: Path) -> None:
     plan["mark"] = 4
     driver.open()
     driver.post(m.AutosaveTo(str(tmp_path / "run")), m.Train(10))

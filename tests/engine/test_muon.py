@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from engine.nn.diffusion.unet import UNet
 from engine.nn.muon import RISING, RMS, Muon, optimiser, orthogonal
-from engine.nn.unet import UNet
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (12, 200), (200, 12), (1, 5)])

@@ -17,11 +17,11 @@ from engine.data.captures.source import CaptureSource
 from engine.data.captures.still_life import DISTANCE, traced
 from engine.data.rays import CaptureRays
 from engine.data.source import DataError
-from engine.nn import radiance_things as things_of
+from engine.nn.looking import things as things_of
+from engine.nn.looking.common import decibels
+from engine.nn.looking.pictures import RaySamples, Rendered
+from engine.nn.looking.probes import RadianceProbes, ssim
 from engine.nn.radiance import compositing
-from engine.nn.radiance_common import decibels
-from engine.nn.radiance_pictures import RaySamples, Rendered
-from engine.nn.radiance_probes import RadianceProbes, ssim
 from engine.params import BadValue
 from engine.payloads import Payload
 from engine.probes import camera_of, probes_of

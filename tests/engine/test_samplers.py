@@ -10,9 +10,19 @@ import torch
 from torch import Tensor
 
 from engine.nn.average import Average, MeanOverTime
-from engine.nn.noising import SCHEDULES, TARGETS, Diffusion, Look, Noising, StraightLine, clipped, guided, look_of
-from engine.nn.samplers import DDIM, DDPM, SAMPLERS, Denoise, inverting, posterior, sampling
-from engine.nn.unet import UNet
+from engine.nn.diffusion.noising import (
+    SCHEDULES,
+    TARGETS,
+    Diffusion,
+    Look,
+    Noising,
+    StraightLine,
+    clipped,
+    guided,
+    look_of,
+)
+from engine.nn.diffusion.samplers import DDIM, DDPM, SAMPLERS, Denoise, inverting, posterior, sampling
+from engine.nn.diffusion.unet import UNet
 
 MEAN = torch.tensor([0.7, -0.4], dtype=torch.float64)
 MIX = torch.tensor([[0.5, 0.0], [0.3, 0.2]], dtype=torch.float64)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from engine.nn.style import (
+from engine.nn.adversarial.style import (
     EPS,
     GAIN,
     SLOPE,

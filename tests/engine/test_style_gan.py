@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine import data
 from engine.data.images import ImageSource, Part
-from engine.nn.style import (
+from engine.nn.adversarial.style import (
     upsampled,
 )
 from engine.payloads import ImageGrid, Payload

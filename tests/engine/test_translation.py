@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from engine import data
 from engine.data.pairs import edges
-from engine.nn.adversarial import d_loss, g_loss
+from engine.nn.adversarial.losses import d_loss, g_loss
+from engine.nn.adversarial.translation.networks import PATCHES, PatchGAN, Translator, frozen, receptive_field
 from engine.nn.gaussian import kl_to_standard_normal
-from engine.nn.translation.networks import PATCHES, PatchGAN, Translator, frozen, receptive_field
 from engine.params import BadValue
 from engine.registry import find
 from engine.session import Session

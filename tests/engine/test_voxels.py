@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.nn.voxels import hull
+from engine.nn.looking.voxels import hull
 
 
 def measures(corners: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:

@@ -14,14 +14,14 @@ from pytestqt.qtbot import QtBot
 
 from engine.payloads import Bars, Curves, Frames, ImageGrid, Payload, Plane, Planes
 from engine.probes import EVERY_CLASS, Label
-from widgets.controls.label import LabelBox
-from widgets.controls.name_edit import NameEdit
+from widgets.controls.picking.label import LabelBox
+from widgets.controls.steering.name_edit import NameEdit
 from widgets.theme import LABELS
 from widgets.views import view_for
 from widgets.views.canvas import CAPTION_HEIGHT
 from widgets.views.legend import Legend
 from widgets.views.paint import caption_font
-from widgets.views.timeline_text import wrapped
+from widgets.views.timeline.text import wrapped
 
 LONG = "one thing that is said of the whole and a further thing that is said of it as well"
 SQUARE = (-2.0, 2.0, -2.0, 2.0)

@@ -19,9 +19,9 @@ from engine.payloads import ImageGrid
 from engine.probes import Choice, Control, Hint, Item, Latent, Number, ProbeSpec, Seed, Steps, Toggle
 from widgets.controls import latent as latent_module
 from widgets.controls.fields import NumberEdit
-from widgets.controls.item import ItemPicker, image_path
-from widgets.controls.item_popup import thumb_pixmap
 from widgets.controls.latent import LatentSliders, split_by_activity
+from widgets.controls.picking.item import ItemPicker, image_path
+from widgets.controls.picking.item_popup import thumb_pixmap
 from widgets.controls.probe_controls import CONTROL_WIDGETS, ControlForm, widget_class
 from widgets.controls.simple import ChoiceBox, NumberSlider, SeedBox, Segments, ToggleBox
 from widgets.controls.slider import ValueSlider

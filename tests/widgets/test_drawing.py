@@ -11,9 +11,9 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from engine.params import DRAWING_LIMIT, Knob, strokes
-from widgets.controls import drawing
-from widgets.controls.drawing import DrawPad, drawing_text
 from widgets.controls.knobs import KnobForm
+from widgets.controls.sketching import drawing
+from widgets.controls.sketching.drawing import DrawPad, drawing_text
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 

@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from engine.messages import DataPreview
 from engine.payloads import ImageGrid
 from engine.probes import EVERY_CLASS, NO_CLASS, Label, ProbeSpec
-from widgets.controls.label import LabelBox
+from widgets.controls.picking.label import LabelBox
 from widgets.controls.probe_controls import ControlForm
 
 NAMES = ("shirt", "trouser", "bag")

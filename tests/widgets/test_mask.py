@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 from engine.messages import DataPreview
 from engine.payloads import ImageGrid
 from engine.probes import MASK_SIDE, MASK_WORDS, Item, Mask, ProbeSpec, mask_cells
-from widgets.controls.mask import MaskPainter, cells_of, value_of
 from widgets.controls.probe_controls import ControlForm
+from widgets.controls.sketching.mask import MaskPainter, cells_of, value_of
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier

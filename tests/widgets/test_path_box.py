@@ -11,7 +11,7 @@ from PySide6.QtGui import QDropEvent
 
 from engine.params import BadValue, Knob
 from widgets.controls.knobs import KNOB_WIDGETS
-from widgets.controls.path_box import PathBox
+from widgets.controls.picking.path_box import PathBox
 
 KNOB = Knob("file", "path", "", "A file.")
 

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from engine.payloads import ImageGrid
 from engine.probes import Paths, ProbeSpec
-from widgets.controls.paths import SHOWN, PathList, dialog_filters
+from widgets.controls.picking.paths import SHOWN, PathList, dialog_filters
 from widgets.controls.probe_controls import ControlForm
 
 

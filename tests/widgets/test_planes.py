@@ -17,12 +17,13 @@ from pytestqt.qtbot import QtBot
 from engine.formats import planes_picture
 from engine.payloads import Plane, PlaneFrames, Planes
 from widgets.theme import LABELS, theme
-from widgets.views import planes_parts, view_for
+from widgets.views import view_for
 from widgets.views.images import from_qimage
-from widgets.views.planes import PlaneFramesView, PlanesView
-from widgets.views.planes_canvas import PlanesCanvas
-from widgets.views.planes_paint import arrow_heads
-from widgets.views.planes_parts import contour_lines, heat_image, path_of, prepare
+from widgets.views.planes import parts as planes_parts
+from widgets.views.planes.canvas import PlanesCanvas
+from widgets.views.planes.paint import arrow_heads
+from widgets.views.planes.parts import contour_lines, heat_image, path_of, prepare
+from widgets.views.planes.view import PlaneFramesView, PlanesView
 
 SQUARE = (-2.0, 2.0, -2.0, 2.0)
 NONE = Qt.KeyboardModifier.NoModifier

@@ -10,10 +10,10 @@ from pytestqt.qtbot import QtBot
 from engine.formats import planes_picture
 from engine.formats.planes_picture import draw_planes, heat_pixels
 from engine.payloads import Plane, Planes
-from widgets.views import planes_parts
 from widgets.views.images import from_qimage
-from widgets.views.planes import PlanesView
-from widgets.views.planes_parts import EVEN_LEVELS, OPINION, contour_lines, heat_image, prepare
+from widgets.views.planes import parts as planes_parts
+from widgets.views.planes.parts import EVEN_LEVELS, OPINION, contour_lines, heat_image, prepare
+from widgets.views.planes.view import PlanesView
 
 SQUARE = (-2.0, 2.0, -2.0, 2.0)
 

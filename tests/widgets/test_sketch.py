@@ -17,10 +17,10 @@ from engine.params import DRAWING_LIMIT, BadValue
 from engine.payloads import ImageGrid
 from engine.probes import Item, ProbeSpec
 from engine.sketch import ERASER, FACE, PEN, Sketch, Stroke, raster, sketch_strokes, sketch_text
-from widgets.controls import paper
 from widgets.controls.probe_controls import ControlForm
-from widgets.controls.sketch import SketchBoard
-from widgets.controls.tracing import traced
+from widgets.controls.sketching import paper
+from widgets.controls.sketching.sketch import SketchBoard
+from widgets.controls.sketching.tracing import traced
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier

@@ -16,13 +16,13 @@ from engine.messages import DataPreview
 from engine.payloads import ImageGrid
 from engine.probes import Item, ProbeSpec
 from engine.steering import LAST_SEED, MOST_KEYS, REACH, Direction, Directions, KeyFrames, Spot
-from widgets.controls.directions import NAME_WIDTH, DirectionList
-from widgets.controls.item import ItemPicker
-from widgets.controls.key_frames import KeyFrameRow
-from widgets.controls.key_strip import CARD_W, GAP
-from widgets.controls.name_edit import NameEdit
+from widgets.controls.picking.item import ItemPicker
 from widgets.controls.probe_controls import ControlForm
-from widgets.controls.spot import SpotBox
+from widgets.controls.steering.directions import NAME_WIDTH, DirectionList
+from widgets.controls.steering.key_frames import KeyFrameRow
+from widgets.controls.steering.key_strip import CARD_W, GAP
+from widgets.controls.steering.name_edit import NameEdit
+from widgets.controls.steering.spot import SpotBox
 
 LEFT = Qt.MouseButton.LeftButton
 NONE, SHIFT, ALT = (

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from engine.payloads import ImageGrid, LatentMap, SeedPlane, Strips
 from engine.steering import MOST_DIRECTIONS, Direction
 from widgets.views import view_for
-from widgets.views.latent_map import LatentMapView
+from widgets.views.mapping.latent_map import LatentMapView
 from widgets.views.seed_plane import SeedPlaneView
 from widgets.views.strips import StripsView
 

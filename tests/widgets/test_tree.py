@@ -14,10 +14,10 @@ from pytestqt.qtbot import QtBot
 from engine.probes import Camera, Places, ProbeSpec, Tree
 from engine.scene import Scene
 from engine.shape_tree import EXAMPLE, KINDS, MAX_NODES, PRESETS, check_tree, node, read_tree, write_tree
-from widgets.controls import tree_edit as edit
 from widgets.controls.probe_controls import ControlForm
+from widgets.controls.shapes import tree_edit as edit
+from widgets.controls.shapes.tree import TreeEditor
 from widgets.controls.text_line import CameraBox, PlacesBox
-from widgets.controls.tree import TreeEditor
 
 NONE, ALT, CONTROL = (
     Qt.KeyboardModifier.NoModifier,

@@ -20,10 +20,10 @@ from widgets.theme import theme
 from widgets.views import VIEWS, View, view_for
 from widgets.views.bars import BarsView
 from widgets.views.curves import CurvesPayloadView
-from widgets.views.frames import FramesView
 from widgets.views.grid import ImageGridView
-from widgets.views.latent_map import LatentMapView
+from widgets.views.mapping.latent_map import LatentMapView
 from widgets.views.paint import number, ticks
+from widgets.views.timeline.frames import FramesView
 from widgets.views.unknown import UnknownView
 
 GRID = ImageGrid(np.linspace(0, 1, 2 * 16, dtype=np.float32).reshape(2, 4, 4, 1))

@@ -9,9 +9,9 @@ import numpy as np
 from PySide6.QtCore import QPoint, Qt
 
 from engine.payloads import Frames
-from widgets.views import frames
-from widgets.views.frames import FramesView
 from widgets.views.images import from_qimage
+from widgets.views.timeline import frames
+from widgets.views.timeline.frames import FramesView
 
 
 def frame(index: int, total: int, value: float | None = None) -> Frames:

@@ -12,9 +12,9 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from engine.payloads import LatentMap
-from widgets.views.latent_map import LatentMapView
-from widgets.views.map_parts import along
-from widgets.views.map_plot import tile_sheet
+from widgets.views.mapping.latent_map import LatentMapView
+from widgets.views.mapping.map_parts import along
+from widgets.views.mapping.map_plot import tile_sheet
 
 RNG = np.random.default_rng(3)
 D = 5

@@ -12,12 +12,12 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
 
 from engine.payloads import Bars, Frames, ImageGrid, Moment
 from widgets.views.compare import DIFFERENCE, MODES, SIDE, SWIPE, difference, unlike
-from widgets.views.frames import FramesView
 from widgets.views.grid import ImageGridView
 from widgets.views.images import from_qimage
-from widgets.views.timeline import TimelineView
-from widgets.views.timeline_readings import LINE, ReadingsPlot, Scale
-from widgets.views.timeline_text import hatless
+from widgets.views.timeline.frames import FramesView
+from widgets.views.timeline.readings import LINE, ReadingsPlot, Scale
+from widgets.views.timeline.text import hatless
+from widgets.views.timeline.timeline import TimelineView
 
 N, SIDE_PX = 4, 6
 
@@ -429,7 +429,7 @@ def test_the_cache_counts_what_comparing_adds(qtbot: Any, monkeypatch: Any) -> N
         for index in range(10):
             view.go_to(index)
     assert view._sheet_bytes == sum(sheet.nbytes for sheet in view._sheets.values())
-    monkeypatch.setattr("widgets.views.frames.CACHE_BYTES", 2000)
+    monkeypatch.setattr("widgets.views.timeline.frames.CACHE_BYTES", 2000)
     feed(view, 10, base=50)
     for mode, first in ((SIDE, 4), (SWIPE, 4), (DIFFERENCE, 100)):
         set_mode(view, mode)

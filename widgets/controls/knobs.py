@@ -14,10 +14,10 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushBut
 
 from engine.params import Knob, Value
 from engine.probes import Choice, Seed, Toggle
-from widgets.controls.drawing import DrawPad
 from widgets.controls.fields import FieldLabel, IconButton, NumberBox, enabled_because
-from widgets.controls.path_box import PathBox
+from widgets.controls.picking.path_box import PathBox
 from widgets.controls.simple import ChoiceBox, SeedBox, ToggleBox
+from widgets.controls.sketching.drawing import DrawPad
 from widgets.controls.slider import ValueSlider
 from widgets.theme import RADIUS, UNIT, icon, theme
 

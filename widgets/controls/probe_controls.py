@@ -33,19 +33,19 @@ from engine.probes import (
 )
 from engine.sketch import Sketch
 from engine.steering import Directions, KeyFrames, Spot
-from widgets.controls.directions import DirectionList
 from widgets.controls.fields import FieldLabel
-from widgets.controls.item import ItemPicker, item_thumbnail
-from widgets.controls.key_frames import KeyFrameRow
-from widgets.controls.label import LabelBox
 from widgets.controls.latent import LatentSliders
-from widgets.controls.mask import MaskPainter
-from widgets.controls.paths import PathList
+from widgets.controls.picking.item import ItemPicker, item_thumbnail
+from widgets.controls.picking.label import LabelBox
+from widgets.controls.picking.paths import PathList
+from widgets.controls.shapes.tree import TreeEditor
 from widgets.controls.simple import ChoiceBox, NumberSlider, SeedBox, ToggleBox
-from widgets.controls.sketch import SketchBoard
-from widgets.controls.spot import SpotBox
+from widgets.controls.sketching.mask import MaskPainter
+from widgets.controls.sketching.sketch import SketchBoard
+from widgets.controls.steering.directions import DirectionList
+from widgets.controls.steering.key_frames import KeyFrameRow
+from widgets.controls.steering.spot import SpotBox
 from widgets.controls.text_line import CameraBox, PlacesBox
-from widgets.controls.tree import TreeEditor
 from widgets.theme import UNIT
 
 if TYPE_CHECKING:

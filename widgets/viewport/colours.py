@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from widgets.theme import LABELS, TERMS
-from widgets.views.planes_parts import viridis_table
+from widgets.views.planes.parts import viridis_table
 
 STEPS = 256
 DIVERGING = ("#3b4cc0", "#6f92f3", "#aac7fd", "#dddcdc", "#f7b89c", "#e7745b", "#b40426")

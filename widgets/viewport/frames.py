@@ -14,8 +14,8 @@ from engine.scene import SceneFrames
 from widgets.viewport.hand.select import count_of
 from widgets.viewport.view import SCENE_FORMATS, Under, connect_viewport
 from widgets.viewport.viewport import Viewport
-from widgets.views.filmstrip import THUMB
-from widgets.views.timeline import TimelineView
+from widgets.views.timeline.filmstrip import THUMB
+from widgets.views.timeline.timeline import TimelineView
 
 SMALL = 60_000
 """Points and faces up to which a moment has a picture in the strip."""

@@ -10,12 +10,12 @@ from widgets.views.base import View
 
 VIEWS: dict[type[Payload], str] = {
     ImageGrid: "widgets.views.grid:ImageGridView",
-    Frames: "widgets.views.frames:FramesView",
-    LatentMap: "widgets.views.latent_map:LatentMapView",
+    Frames: "widgets.views.timeline.frames:FramesView",
+    LatentMap: "widgets.views.mapping.latent_map:LatentMapView",
     Bars: "widgets.views.bars:BarsView",
     Curves: "widgets.views.curves:CurvesPayloadView",
-    Planes: "widgets.views.planes:PlanesView",
-    PlaneFrames: "widgets.views.planes:PlaneFramesView",
+    Planes: "widgets.views.planes.view:PlanesView",
+    PlaneFrames: "widgets.views.planes.view:PlaneFramesView",
     SeedPlane: "widgets.views.seed_plane:SeedPlaneView",
     Strips: "widgets.views.strips:StripsView",
     Render: "widgets.views.render:RenderView",

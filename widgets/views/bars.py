@@ -17,7 +17,7 @@ from widgets.theme import TERMS, theme
 from widgets.views.base import View
 from widgets.views.canvas import ImageCanvas
 from widgets.views.paint import caption_font, chip, number, ticks
-from widgets.views.timeline_text import wrapped
+from widgets.views.timeline.text import wrapped
 
 MARGIN = 12
 HEAD, LINE = 22, 15

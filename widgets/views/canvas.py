@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QWidget
 from widgets.theme import theme
 from widgets.views.images import Atlas, Layout, check_images, lay_out, lay_out_panels, make_atlas
 from widgets.views.paint import caption_font, chip, number
-from widgets.views.timeline_text import advance, wrapped, write
+from widgets.views.timeline.text import advance, wrapped, write
 
 MARGIN = 8
 CAPTION_HEIGHT = 16

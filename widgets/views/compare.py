@@ -18,7 +18,7 @@ from widgets.theme import icon, theme
 from widgets.views.canvas import ImageCanvas
 from widgets.views.images import Atlas, Layout
 from widgets.views.paint import caption_font
-from widgets.views.timeline_transport import tool_button
+from widgets.views.timeline.transport import tool_button
 
 SIDE, SWIPE, DIFFERENCE = "Side by side", "Swipe", "Difference"
 MODES = (SIDE, SWIPE, DIFFERENCE)

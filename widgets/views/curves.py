@@ -47,7 +47,7 @@ class CurvesPayloadView(View):
         if self.plot is None:
             import pyqtgraph as pg  # here, so that the window stands before it is loaded
 
-            from widgets.views.map_plot import own_menu
+            from widgets.views.mapping.map_plot import own_menu
 
             self.plot = pg.PlotWidget()
             self.plot.setFrameShape(self.plot.Shape.NoFrame)

@@ -15,13 +15,13 @@ from PySide6.QtWidgets import QBoxLayout, QWidget
 
 from engine.payloads import Payload, SeedPlane
 from widgets.controls.settle import Settle
-from widgets.controls.spot import Place, inside, moved_by_key
+from widgets.controls.steering.spot import Place, inside, moved_by_key
 from widgets.theme import theme
 from widgets.views.base import View
 from widgets.views.canvas import ImageCanvas
 from widgets.views.images import PIXEL_ART, check_images, make_atlas
 from widgets.views.paint import caption_font, chip
-from widgets.views.timeline_text import write
+from widgets.views.timeline.text import write
 
 MARGIN = 8
 NAMES = 20

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from engine.payloads import ImageGrid, Payload, Strips
 from engine.steering import MOST_DIRECTIONS, Direction, fresh_name
 from widgets.controls.fields import IconButton, enabled_because
-from widgets.controls.name_edit import LONGEST, NameEdit
+from widgets.controls.steering.name_edit import LONGEST, NameEdit
 from widgets.views.base import View
 from widgets.views.canvas import ImageCanvas
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from engine.nn.denoising_real import DenoisingReal
+from engine.nn.diffusion.denoising_real import DenoisingReal
+from engine.nn.diffusion.noising import StraightLine
+from engine.nn.diffusion.samplers import DDIM, Heun, Sampler, inverting, sampling
 from engine.nn.generator.attributes import AttributeProbes
 from engine.nn.generator.common import PSI
 from engine.nn.generator.directions import ALONG, AROUND, COUNT, FAR, OF_ACTIVATIONS, OF_W
 from engine.nn.generator.steering import ARC, STRAIGHT, SteeringProbes
-from engine.nn.noising import StraightLine
-from engine.nn.samplers import DDIM, Heun, Sampler, inverting, sampling
 from engine.payloads import Frames, SeedPlane, Strips
 from engine.probes import NO_CLASS, Choice, Seed, Toggle, probe
 from engine.steering import KeyFrame, KeyFrames, Spot

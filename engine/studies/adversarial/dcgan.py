@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from engine.data.tensors import Batch, ImageTensors
-from engine.nn import adversarial
-from engine.nn.adversarial_probes import AdversarialProbes
+from engine.nn.adversarial import losses
+from engine.nn.adversarial.probes import AdversarialProbes
+from engine.nn.adversarial.watch import ModeWatch
 from engine.nn.average import Average
-from engine.nn.coder import Shape, halvings
+from engine.nn.coding.coder import Shape, halvings
 from engine.nn.generator.gathered import GeneratorProbes
-from engine.nn.watch import ModeWatch
 from engine.params import knob
 from engine.study import Images, Study, Term
 
@@ -147,7 +147,7 @@ class DCGAN(GeneratorProbes, AdversarialProbes, Study):
     class Params:
         loss: str = knob(
             "non-saturating", "What both players minimise; minimax stops teaching a generator that is far behind.",
-            choices=adversarial.LOSSES, live=True,
+            choices=losses.LOSSES, live=True,
         )  # fmt: skip
         regulariser: str = knob(
             R1,
@@ -223,7 +223,7 @@ class DCGAN(GeneratorProbes, AdversarialProbes, Study):
         self.generator = Draws(shape, p.latent, p.width, p.depth, p.norm, p.fine).to(device)
         self.discriminator = Judges(shape, p.width, p.depth, p.fine).to(device)
         if p.regulariser == SPECTRAL:
-            adversarial.spectral(self.discriminator)
+            losses.spectral(self.discriminator)
         for net in (self.generator, self.discriminator):  # a sixth faster on a processor
             net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stub lacks it alone
         self.average = Average(self.generator)
@@ -249,15 +249,15 @@ class DCGAN(GeneratorProbes, AdversarialProbes, Study):
         """What the discriminator pays for its slope, a scalar; 0 without such a regulariser."""
         if self.p.regulariser == R1:
             x = real.detach().requires_grad_()
-            return self.p.gamma / 2 * adversarial.r1(self.discriminator(x), x).mean()
+            return self.p.gamma / 2 * losses.r1(self.discriminator(x), x).mean()
         if self.p.regulariser == PENALTY:
-            return self.p.gamma * adversarial.gradient_penalty(self.discriminator, real, fake).mean()
+            return self.p.gamma * losses.gradient_penalty(self.discriminator, real, fake).mean()
         return torch.zeros((), device=self.device)
 
     def discriminator_step(self, real: Tensor, fake: Tensor, lazy: int) -> dict[str, Tensor]:
         """One step of the discriminator on pictures in -1..1; ``lazy`` is how strongly the penalty counts, 0: not."""
         on_real, on_fake = self.discriminator(real), self.discriminator(fake.detach())
-        loss = adversarial.d_loss(self.p.loss, on_real, on_fake)
+        loss = losses.d_loss(self.p.loss, on_real, on_fake)
         said = {"d_loss": loss, "d_real": on_real.mean(), "d_fake": on_fake.mean()}
         if lazy:
             penalty = self.penalty(real, fake)
@@ -270,10 +270,10 @@ class DCGAN(GeneratorProbes, AdversarialProbes, Study):
 
     def generator_step(self, fake: Tensor) -> dict[str, Tensor]:
         """One step of the generator along the discriminator's slope at ``fake``, which it has just drawn."""
-        loss = adversarial.g_loss(self.p.loss, self.discriminator(fake))
+        loss = losses.g_loss(self.p.loss, self.discriminator(fake))
         self.generator_optimizer.zero_grad(set_to_none=True)
         loss.backward(inputs=list(self.generator.parameters()))  # the slope goes through D, and stops at its weights
-        size = adversarial.grad_norm(self.generator.parameters())
+        size = losses.grad_norm(self.generator.parameters())
         self.generator_optimizer.step()
         self.average.update(self.generator, self.p.decay)
         return {"g_loss": loss.detach(), "g_grad": size}

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from engine.data import toys
-from engine.nn.adversarial import LOSSES
-from engine.nn.game import grid
-from engine.nn.game.players import REGULARISERS, Players, layers
-from engine.nn.game.rewards import LOG_LOSSES, PROBABILITIES, belief
+from engine.nn.adversarial.game import grid
+from engine.nn.adversarial.game.players import REGULARISERS, Players, layers
+from engine.nn.adversarial.game.rewards import LOG_LOSSES, PROBABILITIES, belief
+from engine.nn.adversarial.losses import LOSSES
 from engine.params import knob
 from engine.payloads import Bars, Plane, PlaneFrames, Planes
 from engine.probes import Choice, Number, Seed, Steps, Toggle, probe

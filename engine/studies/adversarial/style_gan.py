@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.data.tensors import Batch, ImageTensors
-from engine.nn import adversarial
-from engine.nn.adversarial_probes import AdversarialProbes
+from engine.nn.adversarial import losses
+from engine.nn.adversarial.probes import AdversarialProbes
+from engine.nn.adversarial.style import GROUPS, NAMES, Discriminator, Noise, StyleGenerator, upsampled
+from engine.nn.adversarial.watch import ModeWatch
 from engine.nn.average import Average
 from engine.nn.generator.common import PORTION
 from engine.nn.generator.gathered import GeneratorProbes
 from engine.nn.pictures import pictures
-from engine.nn.style import GROUPS, NAMES, Discriminator, Noise, StyleGenerator, upsampled
-from engine.nn.watch import ModeWatch
 from engine.params import knob
 from engine.payloads import ImageGrid
 from engine.probes import Choice, Number, Seed, probe
@@ -73,7 +73,7 @@ class StyleGAN(GeneratorProbes, AdversarialProbes, Study):
     class Params:
         loss: str = knob(
             "non-saturating", "What both players minimise; the paper's is the non-saturating one.",
-            choices=adversarial.LOSSES, live=True,
+            choices=losses.LOSSES, live=True,
         )  # fmt: skip
         latent: int = knob(
             64, "How many numbers the codes z and w have; changing it builds new networks.", lo=2, hi=256, symbol="d_z"
@@ -189,19 +189,19 @@ class StyleGAN(GeneratorProbes, AdversarialProbes, Study):
         fake = self.draw(len(real), level, fade)
         # The discriminator's step. Gradients are asked for one player's weights only: the other's would be for nothing.
         on_real, on_fake = self.score(real), self.score(fake.detach())
-        d_loss = adversarial.d_loss(self.p.loss, on_real, on_fake)
+        d_loss = losses.d_loss(self.p.loss, on_real, on_fake)
         said = {"d_loss": d_loss, "d_real": on_real.mean(), "d_fake": on_fake.mean()}
         if lazy:
-            said["penalty"] = self.p.gamma / 2 * adversarial.r1(on_real, real).mean()
+            said["penalty"] = self.p.gamma / 2 * losses.r1(on_real, real).mean()
             d_loss = d_loss + self.p.every * said["penalty"]
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(d_loss, inputs=self.discriminator_weights)
         self.discriminator_optimizer.step()
         # The generator's, with the same pictures, along the slope of what the discriminator is now.
-        said["g_loss"] = adversarial.g_loss(self.p.loss, self.score(fake))
+        said["g_loss"] = losses.g_loss(self.p.loss, self.score(fake))
         self.generator_optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(said["g_loss"], inputs=self.generator_weights)
-        said["g_grad"] = adversarial.grad_norm(self.generator_weights)
+        said["g_grad"] = losses.grad_norm(self.generator_weights)
         self.generator_optimizer.step()
         self.average.update(self.generator, self.p.decay)
         self.watch.learn(batch.x, batch.y)

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from engine.data.pairs import KINDS, Pairs
 from engine.data.tensors import Batch, ImageTensors
-from engine.nn.adversarial import d_loss, g_loss
+from engine.nn.adversarial.losses import d_loss, g_loss
+from engine.nn.adversarial.translation.networks import PATCHES, PatchGAN, Translator, frozen
+from engine.nn.adversarial.translation.probes import TranslationProbes
 from engine.nn.average import Average
-from engine.nn.coder import Encoder
+from engine.nn.coding.coder import Encoder
 from engine.nn.gaussian import kl_to_standard_normal
-from engine.nn.translation.networks import PATCHES, PatchGAN, Translator, frozen
-from engine.nn.translation.probes import TranslationProbes
 from engine.params import knob
 from engine.study import Images, Study, Term
 

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.average import Average, MeanOverTime
+from engine.nn.diffusion.noising import PREDICTIONS, SCHEDULES, TARGETS, Diffusion
+from engine.nn.diffusion.unet import UNet
 from engine.nn.generator.of_noise import NoiseProbes
 from engine.nn.muon import OPTIMISERS, optimiser
-from engine.nn.noising import PREDICTIONS, SCHEDULES, TARGETS, Diffusion
-from engine.nn.unet import UNet
 from engine.params import knob
 from engine.study import Images, Study, Term
 

@@ -13,7 +13,7 @@ from torch.nn.functional import silu
 
 from engine.data import toys
 from engine.nn.average import Average
-from engine.nn.noising import (
+from engine.nn.diffusion.noising import (
     PREDICTIONS,
     SCHEDULES,
     TARGETS,
@@ -25,7 +25,7 @@ from engine.nn.noising import (
     clipped,
     look_of,
 )
-from engine.nn.samplers import DDIM, SAMPLERS, Euler, Sampler, State, sampling
+from engine.nn.diffusion.samplers import DDIM, SAMPLERS, Euler, Sampler, State, sampling
 from engine.params import knob
 from engine.payloads import Curves, Plane, PlaneFrames, Planes
 from engine.probes import Choice, Number, Seed, Steps, probe

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from engine.data.tensors import Batch, ImageTensors
 from engine.formats.runs import Run, RunError, read_snapshot
 from engine.nn.average import Average, MeanOverTime
-from engine.nn.coder import Shape, halvings
-from engine.nn.dit import DiT
+from engine.nn.coding.coder import Shape, halvings
+from engine.nn.coding.spatial import SpatialDecoder, SpatialEncoder
+from engine.nn.diffusion.dit import DiT
+from engine.nn.diffusion.noising import TARGETS, Diffusion, Look, Noising, StraightLine
 from engine.nn.gaussian import kl_to_standard_normal
 from engine.nn.generator.of_noise import NoiseProbes
-from engine.nn.noising import TARGETS, Diffusion, Look, Noising, StraightLine
 from engine.nn.pictures import pictures
-from engine.nn.spatial import SpatialDecoder, SpatialEncoder
 from engine.params import BadValue, knob
 from engine.payloads import ImageGrid
 from engine.probes import Number, probe

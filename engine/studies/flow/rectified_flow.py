@@ -10,13 +10,13 @@ from torch import Tensor
 
 from engine.data.tensors import Batch, ImageTensors
 from engine.nn.average import Average, MeanOverTime
-from engine.nn.denoising import DRAG_STEPS, SEED, WEIGHTS, SeededNoise
+from engine.nn.diffusion.denoising import DRAG_STEPS, SEED, WEIGHTS, SeededNoise
+from engine.nn.diffusion.noising import Look, StraightLine
+from engine.nn.diffusion.samplers import Euler, sampling
+from engine.nn.diffusion.unet import UNet
 from engine.nn.generator.of_noise import NoiseProbes
 from engine.nn.muon import OPTIMISERS, optimiser
-from engine.nn.noising import Look, StraightLine
 from engine.nn.pictures import array
-from engine.nn.samplers import Euler, sampling
-from engine.nn.unet import UNet
 from engine.params import knob
 from engine.payloads import Curves
 from engine.probes import EVERY_CLASS, Number, Steps, probe

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.data.tensors import Batch, ImageTensors
-from engine.nn.coder import Decoder, Encoder
+from engine.nn.coding.coder import Decoder, Encoder
+from engine.nn.coding.latent_probes import BY_ACTIVITY, LatentProbes
 from engine.nn.generator.generator import weights_state
-from engine.nn.latent_probes import BY_ACTIVITY, LatentProbes
 from engine.params import knob
 from engine.payloads import Bars
 from engine.probes import probe

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.data.tensors import Batch, ImageTensors
-from engine.nn.coder import Decoder, Encoder
+from engine.nn.coding.coder import Decoder, Encoder
+from engine.nn.coding.latent_probes import BY_ACTIVITY, LatentProbes
 from engine.nn.gaussian import kl_to_standard_normal, log_bernoulli, log_normal
-from engine.nn.latent_probes import BY_ACTIVITY, LatentProbes
 from engine.params import knob
 from engine.payloads import Bars
 from engine.probes import probe

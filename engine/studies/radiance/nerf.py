@@ -13,9 +13,9 @@ from engine.data.captures.capture import FITS, ORIENTATIONS
 from engine.data.captures.source import SHRINKS
 from engine.data.rays import Rays
 from engine.nn.fields.encodings import Positional
+from engine.nn.looking.probes import RadianceProbes, RaySamples, Rendered
 from engine.nn.radiance import compositing
 from engine.nn.radiance.sampling import aabb, hierarchical
-from engine.nn.radiance_probes import RadianceProbes, RaySamples, Rendered
 from engine.params import knob
 from engine.study import Captures, Term
 

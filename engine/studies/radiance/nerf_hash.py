@@ -14,12 +14,12 @@ from engine.data.captures.capture import FITS, ORIENTATIONS
 from engine.data.captures.source import SHRINKS
 from engine.data.rays import Rays
 from engine.nn.fields.harmonics import MOST, harmonics
+from engine.nn.looking.probes import RadianceProbes, RaySamples, Rendered
+from engine.nn.looking.voxels import hull
 from engine.nn.radiance import compositing, forms
 from engine.nn.radiance.hash_grid import HashGrid
 from engine.nn.radiance.occupancy import Occupancy, Samples
 from engine.nn.radiance.sampling import aabb
-from engine.nn.radiance_probes import RadianceProbes, RaySamples, Rendered
-from engine.nn.voxels import hull
 from engine.params import knob
 from engine.probes import Toggle, probe
 from engine.scene import Mesh, Scene

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine import data
-from engine.nn.noising import Look
+from engine.nn.diffusion.noising import Look
 from engine.probes import NO_CLASS
 from engine.registry import find
 from engine.session import Session

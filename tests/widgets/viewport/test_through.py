@@ -12,7 +12,7 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from engine.nn.live_view import LiveView, Seen, Shot
+from engine.nn.looking.live_view import LiveView, Seen, Shot
 from engine.probes import camera_of, size_of
 from engine.render.raster import Camera as Eye
 from engine.render.raster import render

@@ -1,0 +1,1 @@
+"""What adversarial models share: losses, the watch over their classes, networks, probes."""

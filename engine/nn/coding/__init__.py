@@ -1,0 +1,1 @@
+"""Encoders, decoders and what is asked of models that have both."""

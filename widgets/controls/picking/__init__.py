@@ -1,0 +1,1 @@
+"""Controls that pick an item, a class or a file."""

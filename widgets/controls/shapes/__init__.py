@@ -1,0 +1,1 @@
+"""The editor of a shape that is built as a tree."""

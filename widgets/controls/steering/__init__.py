@@ -1,0 +1,1 @@
+"""Controls that steer a generator."""

@@ -1,0 +1,1 @@
+"""What lies in a plane: fields, points, arrows, trails."""

@@ -1,0 +1,1 @@
+"""Moments of a timeline: frames, film strip, transport, readings."""
