@@ -191,12 +191,11 @@ def _reader(
     def read(start: int, end: int) -> bool:
         finite = True
         file.seek(offset + start * record.itemsize)
+        if straight is not None:  # in one go: there is nothing to be kept in the cache between two steps
+            _read_into(path, file, straight.out[start:end])
+            return not straight.column.place or is_finite(straight.out[start:end])
         for at in range(start, end, SLICE):
             to = min(at + SLICE, end)
-            if straight is not None:
-                _read_into(path, file, straight.out[at:to])
-                finite = (not straight.column.place or is_finite(straight.out[at:to])) and finite
-                continue
             _read_into(path, file, buffer[: to - at])
             for fill in fills:
                 finite = fill(at, to) and finite
