@@ -24,6 +24,8 @@ OTHERS = ("blue", "green", "red")
 """Colours of metrics that are no term of the objective, in the order in which they appear, where no term has them; then
 come those of :data:`widgets.theme.LABELS` that are unlike any term's."""
 UNLIKE_TERMS = LABELS[5:]
+OTHERS_SHOWN = 3
+"""So many of them are drawn until the person wants more: a count of classes up to 10 would press losses flat."""
 RUNS_KEPT = 4
 """Runs drawn over one another; older ones leave."""
 
@@ -59,6 +61,8 @@ class CurvesPanel(QWidget):
         self._study: Declaration | None = None
         self._about = ("", "")
         self._others: list[str] = []
+        self._quiet: set[str] = set()
+        """Metrics that were switched off to begin with."""
         self._seen: set[tuple[str, str]] = set()
 
     def open_run(self, opened: Opened) -> None:
@@ -96,7 +100,11 @@ class CurvesPanel(QWidget):
         run = self._runs[-1]
         for name, (steps, values) in points.items():
             if values.ndim == 1:
-                self._declare(self.main, run, name, self._colour(name))
+                colour = self._colour(name)
+                if name in self._others[OTHERS_SHOWN:] and name not in self._quiet:
+                    self._quiet.add(name)
+                    self.main.set_visible(None, name, False)
+                self._declare(self.main, run, name, colour)
                 self.main.append(run, name, steps, values)
             else:
                 view = self._vector(name)
@@ -178,3 +186,4 @@ class CurvesPanel(QWidget):
         self._runs.clear()
         self._seen.clear()
         self._others.clear()
+        self._quiet.clear()

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from app.panels.curves import CurvesPanel
+from engine import messages as m
 from engine.payloads import Bars, ImageGrid
 from engine.probes import probe, probes_of
 from engine.study import Declaration, Term
@@ -78,6 +79,20 @@ def test_no_metric_has_the_colour_of_a_term_that_it_is_not(qtbot: Any) -> None:
     assert len(set(others)) == len(others)
     assert not {TERMS["blue"], TERMS["green"]} & set(others)
     assert panel._colour("d_loss") == TERMS["blue"]
+
+
+def test_of_many_metrics_the_terms_and_three_others_are_drawn_until_more_are_wanted(qtbot: Any) -> None:
+    panel = CurvesPanel()
+    qtbot.addWidget(panel)
+    study = Declaration("key", "title", "family", objective=(Term("a", "d_loss", "blue", ""),))
+    names = ("d_loss", "d_real", "d_fake", "g_grad", "covered", "modes")
+    points = {name: (np.array([1, 2]), np.array([0.5, 1.0])) for name in names}
+    panel.open_run(m.Opened(1, study, {}, 0, "digits", "cpu", 2, 10, metrics=points))
+    assert panel.main is not None
+    assert {name for _, name in panel.main.visible()} == {"d_loss", "d_real", "d_fake", "g_grad"}
+    panel.main.set_visible(None, "modes", True)
+    panel.add({name: (np.array([3]), np.array([2.0])) for name in names})
+    assert "modes" in {name for _, name in panel.main.visible()}  # what the person chose stays
 
 
 def test_a_picture_of_ones_own_is_the_thumbnail_and_can_be_traced_and_a_damaged_one_is_one_line(
