@@ -128,7 +128,7 @@ def test_the_same_question_has_the_same_answer_however_often_it_is_asked(toy_cla
 @pytest.mark.parametrize("key", sorted(STUDIES))
 def test_training_with_every_probe_in_between_is_bit_identical(key: str) -> None:
     study = STUDIES[key]
-    steps = 8
+    steps = 4
     plain = built(study, key)
     for _ in range(steps):
         plain.train_step()
