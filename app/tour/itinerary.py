@@ -130,7 +130,8 @@ class Tour:
         """The palette with a few letters typed, then a probe chosen with Enter."""
         self.watch.at("palette")
         if self.open_palette():
-            self.hand.type("sampl")
+            study = self.bench.study
+            self.hand.type(study.probes[0].title[:5].lower() if study else "train")
             self.hand.rest(0.2)
             self.stop("palette", "Ctrl+K: the command palette finds commands, studies and probes by a few letters.")
             self.hand.key(Qt.Key.Key_Return)
@@ -229,11 +230,15 @@ class Tour:
             self.watch.complain("did not come to the front")
 
     def picture_of(self, dock: ProbeDock) -> None:
-        """Waits for the picture of a probe, and looks whether there is anything on it."""
+        """Waits for the picture of a probe, the first of several where it becomes better by and by, and looks whether
+        there is anything on it."""
         view = dock.view
-        if not self.hand.wait(
-            lambda: view.payload is not None and not view.card.isVisible() and not view.busy_line.busy, PICTURE_SECONDS
-        ):
+
+        def there() -> bool:
+            first = getattr(view.payload, "progress", 1.0) < 1.0
+            return view.payload is not None and not view.card.isVisible() and (first or not view.busy_line.busy)
+
+        if not self.hand.wait(there, PICTURE_SECONDS):
             what = ": ".join(view.card.texts[:2]) if view.card.isVisible() else "still waiting"
             self.watch.complain(f"no picture of {dock.spec.title} in {PICTURE_SECONDS:g} s ({what})")
         elif is_blank(view.picture()):
