@@ -85,7 +85,7 @@ class NeRFHash(RadianceProbes):
     left = r"\mathcal{L}\;="
     objective = [
         Term(
-            r"\mathbb{E}_{r}\,\ell\left(\sum_i T_i\left(1-e^{-\sigma_i\delta_i}\right)c_i,\;C(r)\right)",
+            r"\mathbb{E}_{r}\,\ell(\,\sum_i T_i\,(1-e^{-\sigma_i\delta_i})\,c_i\,,\;C(r)\,)",
             "loss",
             "orange",
             "How far the pixels of the batch are from the photographs': squared, or by Huber's loss, which forgives.",
