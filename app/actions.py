@@ -101,7 +101,7 @@ def make_commands(window: MainWindow) -> Commands:
         Command("step", "Step", "Train", lambda: bench.train(1), ".", "skip-forward", "Takes one training step.",
                 why_not=cannot_train),
         # the ignored one: a lambda with a default, which keeps this turn's value, is not inferred
-        *(Command(f"steps-{n}", f"{n:,} step{'s' if n > 1 else ''}", "Train", lambda n=n: bench.train(n),  # type: ignore[misc]
+        *(Command(f"steps-{n}", f"{n:,} step{'s' if n > 1 else ''}", "Train", lambda n=n: bench.train(n),  # type: ignore[misc]  # mypy cannot infer a lambda with a default
                   why_not=cannot_train) for n in STEPS),
         Command("slow", "Slow", "Train", slow, "", "timer", f"Slow motion: {SLOW:g} steps a second.", True,
                 cannot_train),
@@ -180,13 +180,13 @@ def show_palette(window: MainWindow) -> None:
     ]
     entries += [
         # the ignored one: a lambda with a default, which keeps this turn's value, is not inferred
-        Entry(study.title, "study", lambda key=key: window.choose_study(key))  # type: ignore[misc]
+        Entry(study.title, "study", lambda key=key: window.choose_study(key))  # type: ignore[misc]  # as above
         for key, study in window.bench.studies.items()
         if not study.error
     ]
     entries += [
         # the ignored one: a lambda with a default, which keeps this turn's value, is not inferred
-        Entry(f"Probe: {dock.spec.title}", str(i + 1), lambda i=i: window.stage.raise_probe(i))  # type: ignore[misc]
+        Entry(f"Probe: {dock.spec.title}", str(i + 1), lambda i=i: window.stage.raise_probe(i))  # type: ignore[misc]  # as above
         for i, dock in enumerate(window.stage.docks.values())
     ]
     palette = CommandPalette(entries, window)

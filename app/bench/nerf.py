@@ -97,7 +97,7 @@ def _learned(client: Client, study: str, wanted: Plan) -> list[Row]:
         name = f"{BENCH}: {study}, held-out PSNR after {mark:g} CPU-s"
         promised = study == HASHED and mark == MARKS[-1]
         bar = dict(bar=f">= {PROMISED:g} dB", kept=psnr >= PROMISED) if promised else {}
-        rows.append(Row(name, psnr, "dB", f"{steps:,} steps in {spent:.1f} CPU-s", **bar))  # type: ignore[arg-type]
+        rows.append(Row(name, psnr, "dB", f"{steps:,} steps in {spent:.1f} CPU-s", **bar))  # type: ignore[arg-type]  # a bar in words and whether it is kept
     return rows
 
 
