@@ -188,6 +188,31 @@ class Frustums(Thing):
     chosen: int = -1
 
 
+@dataclass(frozen=True, kw_only=True)
+class Splats(Thing):
+    """Gaussians in space, with the numbers that training leaves and INRIA's files hold, N of them.
+
+    ``xyz`` float32 (N, 3) are the means; ``scales`` float32 (N, 3) natural logarithms of the deviations along the own
+    axes; ``turns`` float32 (N, 4) the quaternions w x y z from those to the thing's, of any length but 0; ``opacity``
+    float32 (N,) logits of the alpha at the mean; ``sh`` float32 (N, K, 3) the colours' spherical harmonics, K = 1, 4, 9
+    or 16, red green blue: a colour is 0.5 plus their sum, seen from the eye towards the mean.
+
+    ``degree`` is that of the harmonics that are used at most, -1 all; ``size`` multiplies the deviations;
+    ``antialiased`` says that it was trained with opacities that make up for the width that a pixel adds. ``index``
+    int64 (N,) is the number of each in its file where the order was changed.
+    """
+
+    xyz: Any
+    scales: Any
+    turns: Any
+    opacity: Any
+    sh: Any
+    degree: int = -1
+    size: float = 1.0
+    antialiased: bool = False
+    index: Any = None
+
+
 @dataclass(frozen=True)
 class Scene(Payload):
     """Things that stand together. ``up`` is z or y. ``readings`` are numbers shown beside the picture, ``table`` rows
