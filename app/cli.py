@@ -127,15 +127,22 @@ def parser() -> argparse.ArgumentParser:
     probe.add_argument("probe", metavar="PROBE", help="its name, as list --json shows it")
     _add_set(probe, "CONTROL=VALUE")
     _add_device(probe)
-    probe.add_argument("--out", required=True, metavar="FILE", help=".png .gif .mp4 .json .npz .ply .obj .glb .xyz")
+    probe.add_argument("--out", required=True, metavar="FILE", help=".png .gif .mp4 .json .npz .ply .spz .obj ...")
 
-    view = word("view", "shows meshes and point clouds, in the window or as a picture", _view)
-    view.add_argument("files", nargs="+", metavar="FILE", help="PLY, OBJ, STL, OFF, GLB, PCD, XYZ, CSV, LAS, NPY ...")
+    view = word("view", "shows meshes, point clouds and splats, in the window or as a picture", _view)
+    view.add_argument("files", nargs="+", metavar="FILE", help="PLY, SPLAT, SPZ, OBJ, STL, GLB, PCD, XYZ, LAS, NPY ...")
     view.add_argument("--size", type=_size, default=None, metavar="WxH", help="of the window or picture")
     camera = "in the files' own coordinates, such as 3,0,1/0,0,0/0,0,1/45; without: all is seen"
     view.add_argument("--camera", default="", metavar="EYE/TARGET/UP/FOV", help=camera)
     view.add_argument("--background", type=_colour, default=None, metavar="R,G,B", help="each within 0..1")
     view.add_argument("--screenshot", default="", metavar="PNG", help="makes this picture, without a window")
+
+    convert = word("convert", "writes a 3-D file as another kind, and tells what was rounded or lost", _convert)
+    convert.add_argument("source", metavar="A", help="splats: PLY, compressed PLY, SPLAT, SPZ, SOG; points and meshes")
+    kinds = ".ply .compressed.ply .splat .spz, points and meshes: .ply .obj .glb .xyz"
+    convert.add_argument("target", metavar="B", help=f"its ending says what it becomes: {kinds}")
+    convert.add_argument("--force", action="store_true", help="replaces B where it is there already")
+    convert.add_argument("--spz", type=int, choices=(2, 3, 4), default=3, help="version of .spz (without: 3)")
 
     starters = word("starters", "trains the snapshots that the welcome page opens", _starters)
     starters.add_argument("--only", default="", metavar="NAME", help="one of them")
@@ -217,6 +224,13 @@ def _view(args: argparse.Namespace) -> int:
     from app.viewing import Wish, view
 
     return view(Wish(tuple(args.files), args.size, args.camera, args.background), args.screenshot)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from app.headless.converting import convert
+
+    convert(args.source, args.target, args.force, args.spz)
+    return 0
 
 
 def _starters(args: argparse.Namespace) -> int:

@@ -15,14 +15,21 @@ from widgets.controls.picking.paths import dialog_filters
 if TYPE_CHECKING:
     from app.window import MainWindow
 
-STUDY = "scene_files"
-"""The study that opens for files where the one that is open takes none."""
+STUDY, SPLATS = "scene_files", "splat_scene"
+"""The studies that open for files where the one that is open takes none: for any, and for those that can only be
+splats."""
+SPLAT_KINDS = (".splat", ".spz", ".sog", ".compressed.ply")
 RECENT = 10
 
 
 def is_scene(path: Path) -> bool:
     """Whether a file's name ends as those that are read as scenes do."""
     return path.suffix.lower().removeprefix(".") in FILE_KINDS
+
+
+def study_for(names: Sequence[str]) -> str:
+    """The study for files of these names."""
+    return SPLATS if names and all(name.lower().endswith(SPLAT_KINDS) for name in names) else STUDY
 
 
 class SceneFiles:
@@ -45,9 +52,10 @@ class SceneFiles:
         place = self._place()
         if place is None or self._waiting:
             self._waiting += names
+            study = study_for(names)
             if len(self._waiting) == len(names):
-                bench.open_study(STUDY)
-            if STUDY not in bench.studies:  # that was told
+                bench.open_study(study)
+            if study not in bench.studies:  # that was told
                 self._waiting.clear()
             return
         self._window.pages.setCurrentWidget(self._window.stage)

@@ -152,12 +152,13 @@ class Stage(DockWindow):
             dock.view.show_control(name, value)
 
     def _on_training(self, on: bool) -> None:
-        """A film is not made again at every step, as a picture is; when training rests, those on screen are."""
+        """What is not made again while training, as a film or a surface, is made again when training rests, if it is on
+        screen."""
         opened = self._bench.study
         if on or opened is None or opened.key != self.study:  # another study comes: these docks go
             return
         for dock in self.docks.values():
-            if dock.spec.timeline and dock.on_screen:
+            if (dock.spec.timeline or dock.spec.refresh is None) and dock.on_screen:
                 dock.ask()
 
     def clear(self) -> None:

@@ -121,6 +121,8 @@ FLOW = {"width": "16", "rate": "0.002", "decay": "0.999"}
 LATENTS = {"decay": "0.999", "dim": "96", "width": "16", "first": "1500"}
 FAKES = {"latent": "32"}
 STYLES = {"latent": "32", "width": "10"}
+FEW = {"table": "13"}
+SPLATS = {"degree": "1", "most": "5000"}
 SKETCHES = {"method": "BicycleGAN", "width": "16"}
 
 RECIPES = (
@@ -139,6 +141,10 @@ RECIPES = (
     Recipe("sketches", "translation", "shapes", 4000, SKETCHES),
     Recipe("life", "nerf_hash", "still_life", 1500, {}),
     Recipe("blur", "nerf", "still_life", 1200, {}),
+    Recipe("few", "nerf_sparse", "still_life", 1200, FEW),
+    Recipe("solid", "dvr", "still_life", 1500, {}),
+    Recipe("strokes", "splat_2d", "", 1000, {}),
+    Recipe("splats", "gaussian_splatting", "still_life", 1400, SPLATS),
 )
 
 
@@ -192,7 +198,8 @@ def make(recipe: Recipe, folder: Path, device: str = "auto") -> None:
 
 def slim_down(run: Path, folder: Path) -> None:
     """Copies of a run what a starter needs: config, summary, few rows of the curves, the last weights alone."""
-    from engine.formats.runs import Run, read_snapshot, snapshot_bytes, write_atomic
+    from engine.formats.atomic import write_atomic
+    from engine.formats.runs import Run, read_snapshot, snapshot_bytes
 
     source, copy = Run(run), Run(folder)
     newest = source.snapshots()[-1]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QMenu, QProgressBar, QSizePolicy, QToolBar, QToolButton, QWidget
 
 from app.commands import Commands
@@ -12,6 +13,8 @@ from engine.study import Declaration
 from widgets.theme import icon, refresh_style, tabular, theme
 
 STEPS = (1, 10, 100, 1000)
+LEAST = 60
+"""Pixels that what went wrong has at least, however narrow the window."""
 
 
 class TrainBar(QToolBar):
@@ -50,11 +53,11 @@ class TrainBar(QToolBar):
         self.progress.setFixedWidth(120)
         self._progress_action = self.addWidget(self.progress)
         self._progress_action.setVisible(False)
-        self.trouble = QLabel()
+        self.trouble = _Trouble()
         self.trouble.setProperty("role", "bad")
-        self.trouble.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.trouble.setContentsMargins(12, 0, 8, 0)
-        self.addWidget(self.trouble)
+        self._trouble_action = self.addWidget(self.trouble)
+        self._trouble_action.setVisible(False)
         self.help = QToolButton()
         self._help_action = self.addWidget(self.help)
         self._help_action.setVisible(False)
@@ -66,7 +69,7 @@ class TrainBar(QToolBar):
         self._dismiss_action.setVisible(False)
         spacer = QWidget()
         spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.addWidget(spacer)
+        self._spacer_action = self.addWidget(spacer)
         self.search = self._button("palette")
         keys = QLabel("Ctrl+K")
         keys.setProperty("role", "caption")
@@ -136,8 +139,9 @@ class TrainBar(QToolBar):
 
     def show_trouble(self, line: str, button: tuple[str, Callable[[], object]] | None) -> None:
         """What went wrong, in one line, with one button that helps if there is one."""
-        self.trouble.setText(self.trouble.fontMetrics().elidedText(line, Qt.TextElideMode.ElideRight, 560))
-        self.trouble.setToolTip(line)
+        self._trouble_action.setVisible(True)
+        self._spacer_action.setVisible(False)  # else it would take half of the room
+        self.trouble.show_line(line)
         refresh_style(self.trouble)
         self._dismiss_action.setVisible(True)
         self._help_action.setVisible(button is not None)
@@ -146,8 +150,9 @@ class TrainBar(QToolBar):
             self._help = button[1]
 
     def clear_trouble(self) -> None:
-        self.trouble.clear()
-        self.trouble.setToolTip("")
+        self.trouble.show_line("")
+        self._trouble_action.setVisible(False)
+        self._spacer_action.setVisible(True)
         self._help_action.setVisible(False)
         self._dismiss_action.setVisible(False)
 
@@ -155,3 +160,33 @@ class TrainBar(QToolBar):
         self.clear_trouble()
         if self._help is not None:
             self._help()
+
+
+class _Trouble(QLabel):
+    """As much of a text as two lines have room for; the whole of it is its tool tip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+
+    def show_line(self, line: str) -> None:
+        self.setToolTip(line)
+        self._elide()
+
+    def _elide(self) -> None:
+        room, metrics = max(self.contentsRect().width(), LEAST), self.fontMetrics()
+        words, first = self.toolTip().split(" "), 1
+        while first < len(words) and metrics.horizontalAdvance(" ".join(words[: first + 1])) <= room:
+            first += 1
+        lines = (" ".join(words[:first]), " ".join(words[first:]))
+        self.setText("\n".join(metrics.elidedText(x, Qt.TextElideMode.ElideRight, room) for x in lines if x))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(LEAST, super().minimumSizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()

@@ -96,13 +96,15 @@ def take_picture(wish: Wish, camera: Camera | None, out: Path) -> None:
 def read_files(files: Sequence[str]) -> tuple[tuple[Thing, ...], str]:
     """The things of all files under different names, and the axis that points up."""
     from engine.formats.scene import SceneFileError, named_apart, read_all, up_of
+    from engine.formats.splats import stood_up
 
     try:
         things = [thing for path in files for thing in read_all(path)]
     except SceneFileError as e:
         raise CommandError(str(e)) from None
     named = (replace(t, name=name) for t, name in zip(things, named_apart(things), strict=True))
-    return tuple(named), up_of(files[0])
+    up = up_of(files[0])
+    return stood_up(tuple(named), up)[0], up
 
 
 def whole_view(things: Sequence[Thing], up: str, aspect: float) -> Camera:
@@ -187,11 +189,13 @@ def _hex(background: tuple[float, float, float] | None) -> str:
 
 
 def _words(things: Sequence[Thing]) -> str:
-    from engine.scene import Mesh, Points
+    from engine.scene import Mesh, Points, Splats
 
     points = sum(len(t.xyz) for t in things if isinstance(t, Points))
     faces = sum(len(t.faces) for t in things if isinstance(t, Mesh))
-    counts = [f"{n:,} {word}" for n, word in ((points, "points"), (faces, "triangles")) if n]
+    splats = sum(len(t.xyz) for t in things if isinstance(t, Splats))
+    named = ((points, "points"), (faces, "triangles"), (splats, "splats"))
+    counts = [f"{n:,} {word}" for n, word in named if n]
     return " and ".join(counts) or f"{len(things)} things"
 
 

@@ -53,6 +53,10 @@ STARTER_RUNS = (
     Starter("sketches", "translation", "sketch", "Sketch, and it paints"),
     Starter("life", "nerf_hash", "view", "A scene from photographs"),
     Starter("blur", "nerf", "view", "The first NeRF"),
+    Starter("few", "nerf_sparse", "against", "A scene from four photographs"),
+    Starter("solid", "dvr", "view", "A surface from masks"),
+    Starter("strokes", "splat_2d", "ellipses", "A picture of Gaussians"),
+    Starter("splats", "gaussian_splatting", "view", "A scene of Gaussians"),
 )  # fmt: skip
 STARTER_CARDS = tuple(starter for starter in STARTER_RUNS if starter.text)
 

@@ -359,6 +359,7 @@ class Workbench(QObject):
         if report.epoch != self.epoch:
             return
         same = self.study is not None and self.study.key == report.study.key
+        fresh = (self.data, self.folder) != (report.data, report.folder)
         if not same and self.study is not None:
             self.leaving.emit()
         if self._opening is not None:
@@ -368,7 +369,7 @@ class Workbench(QObject):
         self.knobs, self.built = dict(report.knobs), dict(report.knobs)
         self.seed, self.data, self.folder, self.step = report.seed, report.data, report.folder, report.step
         self.run, self.snapshots = report.run, report.snapshots
-        self._keep_fitting_controls(same)
+        self._keep_fitting_controls(same, fresh)
         if not same:
             self.undo.clear()
             self._starts.clear()
@@ -378,12 +379,15 @@ class Workbench(QObject):
             self._apply_knob(name, value, announce=True)
         self.training_changed.emit(self.training)
 
-    def _keep_fitting_controls(self, same: bool) -> None:
+    def _keep_fitting_controls(self, same: bool, fresh: bool) -> None:
+        """``same`` study, ``fresh`` data: what belongs to the ones before goes with them."""
         kept: dict[tuple[str, str], Any] = {}
         if same and self.study is not None:
             for spec in self.study.probes:
                 for name, control in spec.controls.items():
                     key = self._key(spec.name, name)
+                    if fresh and control.of_data:
+                        continue
                     try:
                         kept[key] = control.check(name, self._controls[key], self.built)
                     except (KeyError, BadValue):

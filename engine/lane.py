@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 JOBS = "engine.geometry.viewing"
-"""The module whose public functions are the jobs; imported on the lane's own thread, with the first job."""
+"""The module whose public functions are the jobs; imported on the lane's own thread, with the first job. A job of
+another module beside it is asked for as ``module.function``, of one elsewhere in the engine as
+``package.module.function``."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,7 @@ class Lane:
         if self._jobs is not None:
             found = self._jobs.get(job)
         else:
-            module = importlib.import_module(JOBS)
-            found = None if job.startswith("_") else getattr(module, job, None)
+            found = function_of(job)
         if not callable(found):
             raise LookupError(f"there is no view job {job!r}")
         return found
@@ -151,3 +152,23 @@ class Lane:
             was_empty = not self._answers
             self._answers[answer.key] = answer
             return was_empty
+
+
+def function_of(job: str) -> Any:
+    """The public function that a job's name stands for; None where there is none."""
+    module, _, name = job.rpartition(".")
+    beside = JOBS.rpartition(".")[0]
+    place = f"{beside.partition('.')[0] if '.' in module else beside}.{module}" if module else JOBS
+    return None if name.startswith("_") else getattr(importlib.import_module(place), name, None)
+
+
+def done_here(job: str, **arguments: Any) -> Any:
+    """What a job answers, worked out on the caller's thread: for pictures that are waited for anyway."""
+    steps = function_of(job)(**arguments)
+    if not isinstance(steps, Generator):
+        return steps
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value

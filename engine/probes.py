@@ -32,6 +32,8 @@ class Control:
     label: str = field(default="", kw_only=True)
     shared: ClassVar[bool] = False
     """Whether all probes of a study have one value of it."""
+    of_data: ClassVar[bool] = False
+    """Whether a value makes no sense with other data: it starts afresh with them."""
 
     def initial(self, knobs: Knobs) -> Any:
         """The value before anybody touched it."""
@@ -294,14 +296,18 @@ class Tree(Control):
 @dataclass(frozen=True)
 class Camera(Control):
     """Where a picture is taken from. Value: the text ``eye/target/up/fov``, which :func:`camera_of` reads, and where it
-    is known ``/WIDTHxHEIGHT``, the pixels that the picture is shown in, which :func:`size_of` reads."""
+    is known ``/WIDTHxHEIGHT``, the pixels that the picture is shown in, which :func:`size_of` reads. Where the default
+    is '', that means a place which the study knows."""
 
     default: str = "2.4,-3,1.8/0,0,0/0,0,1/40"
+    of_data: ClassVar[bool] = True
 
     def initial(self, knobs: Knobs) -> str:
         return self.default
 
     def check(self, name: str, value: Any, knobs: Knobs) -> str:
+        if value == self.default:
+            return self.default
         try:
             camera_of(str(value))
         except BadValue as e:

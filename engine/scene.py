@@ -18,6 +18,7 @@ COLOUR_BY = ("plain", "rgb", "height", "normal", "label", "scalar")
 """What points and meshes can be coloured by; a scalar is named ``scalar:NAME``."""
 FILE_KINDS = (
     "ply", "obj", "stl", "off", "glb", "gltf", "pcd", "xyz", "pts", "csv", "asc", "las", "laz", "npy", "npz",
+    "splat", "spz", "sog",
 )  # fmt: skip
 """Endings of the files that are read as scenes."""
 
@@ -160,12 +161,20 @@ class Field(Thing):
     (H, W) 0..1; ``depth`` float32 (H, W), the distance from the eye along the viewing direction (not along the pixel's
     own ray) in world units, 0 where alpha is 0. ``camera`` is the text of an :class:`engine.probes.Camera`, whose size
     is not read: the picture has the aspect W / H, square pixels and the camera's vertical field of view.
+
+    ``truth`` uint8 (h, w, 4) is a photograph as the same camera would have taken it, its colours times their alpha, 0
+    where it shows nothing: the view lays it over a part of the picture. ``legend`` says what the picture's colours, if
+    they are of viridis, stand for: a title and the texts at shares 0..1 of the table. ``planes`` float64 (K, 4) are
+    those that the field was cropped by (:mod:`engine.crop`).
     """
 
     image: Any
     alpha: Any
     depth: Any
     camera: str
+    truth: Any = None
+    legend: tuple[str, tuple[tuple[float, str], ...]] = ("", ())
+    planes: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +230,10 @@ class Scene(Payload):
     ``hover`` names a control that is set to the place (x, y, z) below the pointer. ``progress`` < 1 says that a better
     scene follows for the same ask. ``home`` (eye, target) is where the camera stands at first, None: all in view.
     ``camera_control`` names a :class:`engine.probes.Camera` that the view sets to where it looks from and how large it
-    is (``eye/target/up/fov/WIDTHxHEIGHT``), for scenes with a :class:`Field`.
+    is (``eye/target/up/fov/WIDTHxHEIGHT``), for scenes with a :class:`Field`. ``crop_control`` names a
+    :class:`engine.crop.Crop` that the view sets to its clipping box; ``whole_control`` a toggle that is on while frames
+    of a film are asked for, which have to be whole even if the weights change. ``world`` float64 (4, 4) leads from the
+    frame that files are written in to the scene's; None where that is the same.
     """
 
     things: tuple[Thing, ...]
@@ -235,6 +247,9 @@ class Scene(Payload):
     home: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
     progress: float = 1.0
     camera_control: str = ""
+    crop_control: str = ""
+    whole_control: str = ""
+    world: Any = None
 
 
 @dataclass(frozen=True)

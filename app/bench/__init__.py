@@ -31,9 +31,11 @@ BENCHMARKS = {
     "diffusion": "app.bench.diffusion:measure",
     "gan": "app.bench.gan:measure",
     "nerf": "app.bench.nerf:measure",
+    "rasteriser": "app.bench.rasteriser:measure",
+    "splats": "app.bench.splats:measure",
 }
 """Name -> module and function that answers rows."""
-LONG = ("elbo", "diffusion", "gan", "nerf")
+LONG = ("elbo", "diffusion", "gan", "nerf", "splats")
 """Only when named."""
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = "import sys; from app.bench import measure_here; measure_here(sys.argv[1])"

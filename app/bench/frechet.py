@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from engine import data
 from engine.data import ImageSource
 from engine.data.source import cache_folder
-from engine.formats.runs import write_atomic
+from engine.formats.atomic import write_atomic
 from engine.machine import cores
 from engine.memory import keep_memory
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.formats.runs import RunError, write_atomic
+from engine.formats.atomic import write_atomic
+from engine.formats.runs import RunError
 from engine.params import BadValue
 from engine.steering import Direction, Directions, directions_text
 

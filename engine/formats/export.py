@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from engine.formats.atomic import write_atomic
 from engine.formats.planes_picture import draw_planes
-from engine.formats.runs import write_atomic
 from engine.formats.scene.common import SceneFileError
 from engine.formats.scene_export import SCENE_WRITERS, picture_of, scene_arrays
 from engine.payloads import Bars, Frames, ImageGrid, LatentMap, Moment, Payload, Plane, PlaneFrames, Planes, SeedPlane

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as pack_tensors
 
 from engine.formats import marks
+from engine.formats.atomic import write_atomic
 from engine.messages import RunInfo
 
 FORMAT = 1
@@ -40,21 +41,7 @@ class RunError(Exception):
     """A run or snapshot that cannot be used; the message is one line that names the file and says why."""
 
 
-# ---- atomic files ---------------------------------------------------------------------------------------------------
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """``path`` holds either what it held or ``data``, whenever the process dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+# ---- files of JSON ---------------------------------------------------------------------------------------------------
 
 
 def write_json(path: Path, value: Any) -> None:

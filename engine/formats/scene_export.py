@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,16 @@ import numpy as np
 
 from engine.formats.scene.common import refuse
 from engine.formats.scene.write import WRITERS, world
+from engine.geometry.splats_align import extent
 from engine.payloads import Payload
 from engine.probes import camera_of
-from engine.scene import Field, Frustums, Lines, Mesh, Points, Scene, SceneFrames, Thing
+from engine.scene import Field, Frustums, Lines, Mesh, Points, Scene, SceneFrames, Splats, Thing
 
 PICTURE = (960, 640)
 GROUND = (1.0, 1.0, 1.0)
 FOV = 40.0
+SAMPLE, TAIL = 40_000, 0.005
+"""Splats that say where all are, and the share of them at each end that does not count."""
 FROM = {"z": (0.6, -0.8, 0.45), "y": (0.6, 0.45, 0.8)}
 """Where a picture is taken from, seen from the middle of the scene."""
 
@@ -31,9 +35,20 @@ def _writer(ending: str) -> Callable[[Path, Sequence[Payload]], bytes]:
         if not isinstance(last, Scene | SceneFrames):
             kind = type(last).__name__
             refuse(target, f"is for scenes, and this answer is a {kind}", "write it as .json, .npz or a picture")
-        return WRITERS[ending](target, last.things)
+        return WRITERS[ending](target, in_file_frame(last))
 
     return writer
+
+
+def in_file_frame(scene: Scene | SceneFrames) -> tuple[Thing, ...]:
+    """The things of a scene as they stand in the frame that its files are written in. Locked lines, which are there to
+    find one's way in the picture, are left out where there is anything solid."""
+    solid = any(isinstance(thing, Points | Mesh | Splats) for thing in scene.things)
+    things = tuple(t for t in scene.things if not (solid and isinstance(t, Lines) and t.locked))
+    if isinstance(scene, SceneFrames) or scene.world is None:
+        return things
+    back = np.linalg.inv(np.asarray(scene.world, np.float64))
+    return tuple(replace(t, transform=back if t.transform is None else back @ np.asarray(t.transform)) for t in things)
 
 
 SCENE_WRITERS = {ending: _writer(ending) for ending in WRITERS}
@@ -72,6 +87,8 @@ def corners_of(things: Sequence[Thing]) -> np.ndarray:
         places: Any = None
         if isinstance(thing, Points):
             places = thing.xyz
+        elif isinstance(thing, Splats):  # floaters far away would make all else small
+            places = np.stack(extent(thing.xyz[:: max(1, len(thing.xyz) // SAMPLE)], TAIL)) if len(thing.xyz) else None
         elif isinstance(thing, Mesh):
             places = thing.vertices
         elif isinstance(thing, Lines):

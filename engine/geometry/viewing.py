@@ -1,12 +1,13 @@
-"""What a view asks of large arrays: selecting by an outline, picking below a pixel, what meshes lack. Pure functions.
+"""What a view asks of large arrays: selecting by an outline, picking below a pixel, what meshes lack.
 
-They run by name on the view lane, so that the window never waits for a million points. Knows no window and no OpenGL.
+Pure functions. They run by name on the view lane, so that the window never waits for a million points. Knows no window
+and no OpenGL.
 
 A ``screen`` (4, 4) takes a place of the world, as a column vector, to (x w, y w, ahead, w): pixels x and y from the
 upper left corner, and how far it is in front of the eye; w is that too for a perspective view and 1 for a parallel
-one. What is looked at comes as (thing, matrix, keep): a cloud or a mesh, its matrix (4, 4) from its own numbers to the
-world, and bool (N,) by point or face of what is not hidden, None for all. ``planes`` (K, 4) cut off what has
-a x + b y + c z + d < 0 in the world.
+one. What is looked at comes as (thing, matrix, keep): a cloud, splats or a mesh, its matrix (4, 4) from its own numbers
+to the world, and bool (N,) by point, splat or face of what is not hidden, None for all. ``planes`` (K, 4) cut off what
+has a x + b y + c z + d < 0 in the world.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.geometry import splats_pick
+from engine.geometry.coarse import coarse_faces as coarse_faces
+from engine.geometry.coarse import vertex_normals as vertex_normals
 from engine.params import BadValue
-from engine.scene import Mesh, Points, Thing
+from engine.scene import Mesh, Points, Splats, Thing
 
 T = TypeVar("T")
 Work = Generator[None, None, T]
@@ -65,8 +69,10 @@ def to_world(matrix: Any, places: Any) -> NDArray[np.float64]:
 
 
 def count_of(thing: Thing) -> int:
-    """How many points or faces there are to select from."""
-    return len(thing.xyz) if isinstance(thing, Points) else len(thing.faces) if isinstance(thing, Mesh) else 0
+    """How many points, splats or faces there are to select from."""
+    if isinstance(thing, Points | Splats):
+        return len(thing.xyz)
+    return len(thing.faces) if isinstance(thing, Mesh) else 0
 
 
 def inside_planes(places: ArrayLike, planes: ArrayLike | None) -> Bools:
@@ -88,8 +94,8 @@ def select_inside(
     planes: ArrayLike | None = None,
     drawn: Drawn | None = None,
 ) -> Work[dict[str, Bools]]:
-    """Which points, or faces by their middle, are seen within a polygon (M, 2) of pixels: bool (N,) by the things'
-    names. The polygon is closed by itself and read by the even-odd rule.
+    """Which points and splats, or faces by their middle, are seen within a polygon (M, 2) of pixels: bool (N,) by the
+    things' names. The polygon is closed by itself and read by the even-odd rule.
 
     Those that lie behind others are selected too, unless ``drawn`` says what is in front.
     """
@@ -103,7 +109,7 @@ def select_inside(
         local = np.asarray(screen, np.float64) @ matrix
         for begin in range(0, len(chosen), SLICE):
             part = slice(begin, begin + SLICE)
-            places = thing.xyz[part] if isinstance(thing, Points) else middles(thing, part)  # type: ignore[arg-type]  # else it has no count
+            places = _places(thing, part)
             pixels, ahead = seen(places, local)
             x, y = pixels.T
             near = (x >= low[0]) & (x <= high[0]) & (y >= low[1]) & (y <= high[1])
@@ -116,6 +122,24 @@ def select_inside(
             if drawn is not None:
                 index = index[_in_front(pixels[index], ahead[index], drawn)]
             chosen[begin + index] = True
+            yield
+        found[thing.name] = chosen
+    return found
+
+
+def _places(thing: Thing, part: slice) -> Any:
+    """Where some of a thing's points, splats or faces are, in its own numbers."""
+    return thing.xyz[part] if isinstance(thing, Points | Splats) else middles(thing, part)  # type: ignore[arg-type]  # others have no count
+
+
+def select_kept(things: Sequence[Seeable], planes: ArrayLike | None) -> Work[dict[str, Bools]]:
+    """Which points, splats and faces the clipping ``planes`` leave, seen or not: bool (N,) by the things' names."""
+    found = {}
+    for thing, matrix, keep in things:
+        chosen = np.ones(count_of(thing), bool) if keep is None else np.array(keep)
+        for begin in range(0, len(chosen), SLICE):
+            part = slice(begin, begin + SLICE)
+            chosen[part] &= inside_planes(to_world(matrix, _places(thing, part)), planes)
             yield
         found[thing.name] = chosen
     return found
@@ -162,7 +186,8 @@ def inside_polygon(places: ArrayLike, polygon: ArrayLike) -> NDArray[np.bool_]:
 
 @dataclass
 class Seen:
-    """A thing in pixels: ``pixels`` float32 (N, 2) of its points or vertices, NaN behind the eye; ``ahead`` (N,)."""
+    """A thing in pixels: ``pixels`` float32 (N, 2) of its points, splats or vertices, NaN behind the eye; ``ahead``
+    (N,)."""
 
     pixels: Floats
     ahead: Floats
@@ -170,6 +195,8 @@ class Seen:
     """Of a very large cloud every so many-th point is looked at."""
     boxes: Floats | None = None
     """Of a mesh: left, right, top, bottom of each face, float32 (4, F)."""
+    reach: Floats | None = None
+    """Of splats: the pixels within which each can be seen at all, float32 (N,)."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +237,9 @@ def pick(
     for k, ((thing, matrix, keep), one) in enumerate(zip(things, laid_out, strict=True)):
         if isinstance(thing, Points):
             met = _point_under(k, thing, matrix, one, pixel, keep, planes)
+        elif isinstance(thing, Splats):
+            ray = np.asarray(origin, np.float64), np.asarray(direction, np.float64)
+            met = _splat_under(k, thing, matrix, one, pixel, m, ray, keep, planes)
         elif isinstance(thing, Mesh):
             ray = np.asarray(origin, np.float64), np.asarray(direction, np.float64)
             met = _face_under(k, thing, matrix, one, pixel, m, ray, keep, planes)
@@ -224,7 +254,7 @@ def pick(
 
 
 def _lay_out(thing: Thing, local: NDArray[np.float64]) -> Work[Seen]:
-    """A cloud or mesh in pixels, slice by slice."""
+    """A thing in pixels, slice by slice."""
     step = 1
     places: Any = np.zeros((0, 3), np.float32)
     if isinstance(thing, Points):
@@ -232,12 +262,18 @@ def _lay_out(thing: Thing, local: NDArray[np.float64]) -> Work[Seen]:
         places = thing.xyz[: MOST_POINTS * step : step]
     elif isinstance(thing, Mesh):
         places = thing.vertices
+    elif isinstance(thing, Splats):
+        places = thing.xyz
     pixels, ahead = np.empty((len(places), 2), np.float32), np.empty(len(places), np.float32)
+    reach = np.empty(len(places), np.float32) if isinstance(thing, Splats) else None
     for a in range(0, len(places), SLICE):
-        pixels[a : a + SLICE], ahead[a : a + SLICE] = seen(places[a : a + SLICE], local)
+        part = slice(a, a + SLICE)
+        pixels[part], ahead[part] = seen(places[part], local)
+        if reach is not None:
+            reach[part] = splats_pick.reaches(thing, part, pixels[part], ahead[part], local)  # type: ignore[arg-type]  # only splats have a reach
         yield
     if not isinstance(thing, Mesh):
-        return Seen(pixels, ahead, step)
+        return Seen(pixels, ahead, step, reach=reach)
     boxes = np.empty((4, len(thing.faces)), np.float32)
     x, y = np.ascontiguousarray(pixels[:, 0]), np.ascontiguousarray(pixels[:, 1])
     for a in range(0, len(thing.faces), SLICE):
@@ -271,6 +307,27 @@ def _point_under(
     at = int(index[best]) * one.step
     normal = None if cloud.normals is None else _turned(matrix, cloud.normals[at])
     return Met(number, places[best], normal, at, at, float(ahead[best]))
+
+
+def _splat_under(
+    number: int, splats: Splats, matrix: Any, one: Seen, pixel: tuple[float, float], screen: Any, ray: tuple[Any, Any],
+    keep: Bools | None, planes: Any,
+) -> Met | None:  # fmt: skip
+    """Where the splats on a pixel's ray have held half of the light back, and which of them does it there."""
+    assert one.reach is not None
+    x, y = np.float32(pixel[0]), np.float32(pixel[1])
+    index = np.flatnonzero((np.abs(one.pixels[:, 0] - x) <= one.reach) & (np.abs(one.pixels[:, 1] - y) <= one.reach))
+    if keep is not None:
+        index = index[keep[index]]
+    index = index[inside_planes(to_world(matrix, splats.xyz[index]), planes)]
+    origin, direction = ray
+    least = 0.0 if screen[3, :3].any() else -np.inf
+    found = splats_pick.crossing(splats, index, matrix, screen, pixel, origin, direction, least)
+    if found is None:
+        return None
+    place = origin + found.away * direction
+    ahead = float(screen[2, :3] @ place + screen[2, 3])
+    return Met(number, place, found.normal, found.index, found.index, ahead)
 
 
 def _face_under(
@@ -329,38 +386,3 @@ def _turned(matrix: Any, normal: Any) -> NDArray[np.float64] | None:
 def _unit(v: Any) -> NDArray[np.float64]:
     length = float(np.linalg.norm(v))
     return np.asarray(v / length if length > 0 else v, np.float64)
-
-
-# ---- what meshes lack -----------------------------------------------------------------------------------------------
-
-
-def vertex_normals(vertices: ArrayLike, faces: ArrayLike) -> NDArray[np.float32]:
-    """Unit normals float32 (V, 3) of a mesh that came without, so that it can be shaded smoothly."""
-    from engine.geometry import measures  # its imports are slow, and picking does without
-
-    return measures.vertex_normals(vertices, faces)
-
-
-def coarse_faces(
-    vertices: ArrayLike, faces: ArrayLike, keep: ArrayLike | None = None, cells: int = 64
-) -> NDArray[np.int32]:
-    """Faces int32 (G, 3) of a coarser mesh on the same vertices, shown while the camera moves; ``keep`` bool (F,).
-
-    Vertices in one cell of a grid of ``cells`` along the longest side are drawn together into one of them; what becomes
-    of faces that lose a corner by that is nothing (Rossignac and Borrel, Multi-resolution 3D approximations, 1993).
-    """
-    points, index = np.asarray(vertices), np.asarray(faces)
-    index = index if keep is None else index[np.asarray(keep, bool)]
-    low, high = points.min(axis=0), points.max(axis=0)
-    scale = cells / max(float((high - low).max()), 1e-30)
-    code = np.zeros(len(points), np.int64)
-    for axis in range(3):
-        code = code * (cells + 1) + ((points[:, axis] - low[axis]) * scale).astype(np.int64)
-    _, first, cell = np.unique(code, return_index=True, return_inverse=True)
-    merged = first[cell].astype(np.int32)[index]
-    a, b, c = merged.T
-    kept = merged[(a != b) & (b != c) & (c != a)]
-    # Of the faces that have become the same one is enough.
-    key = np.sort(kept, axis=1).astype(np.int64)
-    _, one = np.unique((key[:, 0] * len(points) + key[:, 1]) * 31 + key[:, 2] * 1_000_003, return_index=True)
-    return np.ascontiguousarray(kept[np.sort(one)])

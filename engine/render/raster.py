@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from engine.params import BadValue
 from engine.render.fragments import Fragments, discs, strokes, triangles
+from engine.render.splats import paint as paint_splats
 from engine.render.surfaces import Look, looks_of
-from engine.scene import Scene, Thing
+from engine.scene import Scene, Splats, Thing
 
 Vector = tuple[float, float, float]
 MAX_PIXELS = 64_000_000
@@ -113,7 +114,8 @@ def render(
     ``camera`` is a :class:`Camera` or (eye, target, up, fov). ``background`` is a colour of three numbers 0..1, on
     which what is half transparent lies. ``finer`` 1..4 draws so many times larger and averages, for smooth edges; the
     depth is then the nearest. Things with opacity below 1 are drawn over the others, the farthest first. Words are
-    left out. :class:`BadValue` for a bad size or camera.
+    left out. Gaussian splats are drawn over what is solid, before what is half transparent. :class:`BadValue` for a bad
+    size or camera.
     """
     if not (width >= 1 and height >= 1 and 1 <= finer <= 4 and width * height * finer**2 <= MAX_PIXELS):
         raise BadValue(f"picture: {width} x {height} pixels cannot be drawn, choose 1 to {MAX_PIXELS} in all")
@@ -122,7 +124,10 @@ def render(
     near = max(math.dist(stands.eye, stands.target) * 1e-4, 1e-9)
     view = View(stands, width * finer, height * finer, near)
     up = int(np.abs(stands.up).argmax())
-    looks = [look for thing in things if thing.visible and thing.opacity > 0 for look in looks_of(thing, up)]
+    seen = [thing for thing in things if thing.visible]
+    splats = [thing for thing in seen if isinstance(thing, Splats)]
+    others = [thing for thing in seen if not isinstance(thing, Splats)]
+    looks = [look for thing in others if thing.opacity > 0 for look in looks_of(thing, up)]
     count = view.width * view.height
     image = np.broadcast_to(np.asarray(background, np.float32), (count, 3)).copy()
     alpha = np.zeros(count, np.float32)
@@ -131,6 +136,7 @@ def render(
         if look.opacity >= 1:
             _draw(look, number, view, solid, finer)
     _paint(image, alpha, solid, looks, view)
+    paint_splats(image, alpha, solid.depth, splats, view)
     clear = [(number, look) for number, look in enumerate(looks) if look.opacity < 1]
     for number, look in sorted(clear, key=lambda item: -_mean_depth(item[1], view)):
         layer = Fragments(count)

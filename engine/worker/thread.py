@@ -115,12 +115,13 @@ class Engine(threading.Thread):
             where, title = TITLES.get(type(order), ("engine", "The order could not be carried out"))
             self._desk.guard(lambda order=order: self._obey(order), where, title)  # type: ignore[misc]
         for ask, came in self.inbox.take_asks():
-            if ask.phase == "drag":
+            if ask.phase == "drag" and not self._slots.follows_camera(ask):
                 self._trainer.hand_moves()
-            begin = lambda ask=ask, came=came: self._slots.begin(ask, came)  # noqa: E731
-            self._desk.guard(begin, "probe", "The probe cannot be asked", ask.slot, ask.seq)
+            self._slots.take(ask, came)
         self._warm()
-        self._slots.advance(self._trainer.step_seconds if self._desk.training else 0.0)
+        training = self._desk.training
+        trained = self._trainer.seconds if self._trainer.wait() == 0.0 else None
+        self._slots.advance(self._trainer.step_seconds if training else 0.0, trained)
         self._trainer.quantum()
         now = time.perf_counter()
         self._measurements.advance(now)

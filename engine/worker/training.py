@@ -26,14 +26,16 @@ HELD_AT_MOST = 4.0
 
 
 class Trainer:
-    """``target`` is the step that training is to reach, None without end; ``steps`` counts all that were taken,
-    ``changes`` how often training began or ended, ``step_seconds`` is what the last one took."""
+    """``target`` is the step that training is to reach, None without end; ``steps`` counts all that were taken and
+    ``seconds`` their time, ``changes`` how often training began or ended, ``step_seconds`` is what the last one took.
+    """
 
     def __init__(self, desk: Desk, records: Records) -> None:
         self._desk = desk
         self._records = records
         self.target: int | None = None
         self.steps = 0
+        self.seconds = 0.0
         self.changes = 0
         self._pause_between = 0.0
         self._next_at = 0.0
@@ -42,7 +44,8 @@ class Trainer:
         self.step_seconds = 0.0
 
     def hand_moves(self, rests: float = HAND_RESTS) -> None:
-        """A drag ask came: its picture, and the next one's within ``rests`` seconds, must not wait for a long step."""
+        """A drag ask came: its picture, and the next one's within ``rests`` seconds, must not wait for a long step. Not
+        told of asks that only follow a camera: those take turns with training (:mod:`engine.worker.slots`)."""
         self._hand_until = max(self._hand_until, time.perf_counter() + rests)
 
     def train(self, order: m.Train) -> None:
@@ -100,6 +103,7 @@ class Trainer:
             self._records.read()  # the metrics of the steps before
             return
         self._stepped_at = time.perf_counter()
+        self.seconds += self._stepped_at - begun
         self.step_seconds = (self._stepped_at - begun) / (self.steps - before)
         if self._pause_between:
             self._next_at = time.perf_counter() + self._pause_between

@@ -1,8 +1,12 @@
-"""What takes seconds once in a process, done while nobody waits: what torch, the equations and the digits import."""
+"""What takes seconds once in a process, done while nobody waits: what torch, the equations, the digits and the compiled
+kernels of radiance fields import."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+
+FEATURES = 2
+"""Numbers in each entry of the hash grids that the studies begin with: a kernel is compiled for as many."""
 
 
 def warm_up() -> Generator[None, None, None]:
@@ -24,3 +28,14 @@ def warm_up() -> Generator[None, None, None]:
     from engine import data
 
     data.load("digits")
+    yield
+    from engine.nn.radiance import forms
+
+    if forms.best(torch.device("cpu")) == forms.COMPILED:
+        # Half a second to read; seconds, of all the program's runs once, to compile: the last of all that is done here.
+        from engine.nn.radiance.compiled import compositing, marching  # noqa: F401  # what importing them compiles
+
+        yield
+        from engine.nn.radiance.compiled.hashing import kernels
+
+        kernels(FEATURES)

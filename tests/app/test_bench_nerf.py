@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.bench import nerf
 from app.bench.judged import Plan
 from app.bench.nerf import Orbit, Turn, marks, plan
+from app.bench.object_scene import made
 from app.headless import CommandError
 from engine import messages as m
+from engine.data.captures import still_life
+from engine.data.captures.reading import read_capture
 
 
-def test_both_studies_are_looked_at_thrice_unless_less_is_named() -> None:
+def test_all_is_looked_at_thrice_unless_less_is_named() -> None:
     whole = plan({})
-    assert (whole.studies, whole.cpu_seconds, whole.threads) == (("nerf", "nerf_hash"), 180.0, None)
+    assert (whole.studies, whole.cpu_seconds, whole.threads) == (("nerf", "nerf_hash", "object"), 180.0, None)
     assert marks(whole.cpu_seconds) == (15.0, 60.0, 180.0)
     less = plan({"MUTOSCOPE_BENCH_STUDIES": "nerf_hash", "MUTOSCOPE_BENCH_CPU_SECONDS": "20"})
     assert (less.studies, marks(less.cpu_seconds)) == (("nerf_hash",), (15.0, 20.0))
@@ -78,6 +84,7 @@ def test_a_study_is_trained_compared_and_looked_at(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(nerf, "TURNS", 1)
     monkeypatch.setattr(nerf, "KNOBS", {"batch": 64, "levels": 2, "width": 16, "steps": 32, "resolution": 8})
     monkeypatch.setattr(nerf, "PICTURES", 4)
+    monkeypatch.setattr(nerf, "ORBITS", 2)
     rows = nerf._study_rows("nerf_hash", Plan(0.3, studies=("nerf_hash",)), tmp_path)
     assert [row.unit for row in rows] == ["dB", "steps/CPU-s", "rays/CPU-s", "%"]
     assert 5 < rows[0].figure < 40
@@ -87,3 +94,25 @@ def test_a_study_is_trained_compared_and_looked_at(tmp_path: Path, monkeypatch: 
     assert (tmp_path / "nerf_hash.png").stat().st_size > 1000
     (missing,) = nerf._study_rows("nerf_by_hand", Plan(0.3), tmp_path)
     assert "no such study" in missing.peer
+
+
+def test_the_object_scene_is_read_as_it_was_traced_and_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blender's conventions end to end: what the reader says of a camera is what the pictures were traced with."""
+    small = partial(made, side=24, views=5, held_out=2)
+    capture = read_capture(str(small(tmp_path / "scene")))
+    assert [len(capture.part(split)) for split in ("train", "held_out")] == [5, 2]
+    for view, (_, split, pose) in zip(capture.views, still_life.poses(5, 2), strict=True):
+        assert view.split == split
+        np.testing.assert_allclose(view.pose, pose, atol=1e-12)
+        assert view.camera.fx == pytest.approx(still_life.camera(24).fx)
+        assert view.path is not None
+        with Image.open(view.path) as picture:
+            assert (picture.mode, picture.size) == ("RGBA", (24, 24))
+    monkeypatch.setattr(nerf, "made", small)
+    monkeypatch.setattr(nerf, "KNOBS", {"batch": 64, "levels": 2, "width": 16, "steps": 32, "resolution": 8})
+    (row,) = nerf._study_rows("object", Plan(0.3), tmp_path)
+    assert 3 < row.figure < 40
+    assert row.kept is None
+    assert (tmp_path / "object.png").stat().st_size > 1000

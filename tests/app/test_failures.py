@@ -96,6 +96,8 @@ def test_diverging_says_so_and_goes_back_to_a_good_snapshot(drive: Driver, monke
     assert drive.failures[0].diverged
     assert not drive.bench.training
     assert bar.trouble.isVisible()
+    assert bar.trouble.width() >= bar.trouble.fontMetrics().horizontalAdvance("Training diverged: ")
+    assert bar.trouble.text().replace("\n", " ").startswith("Training diverged: ")
     assert bar.trouble.toolTip().startswith("Training diverged: ")
     assert "finite" in bar.trouble.toolTip()
     drive.until(bar.help.isVisible)

@@ -88,6 +88,23 @@ def test_at_rest_it_grows_to_the_whole_and_then_takes_other_rays(clock: Clock) -
     assert all(0 < s < 1 for shift in shifts for s in shift)
 
 
+def test_a_picture_whose_size_nobody_has_said_is_as_large_as_there_is_time_for(clock: Clock) -> None:
+    live, painter = LiveView(), Painter(clock, 1e-4)
+    found = shots(live.shots(1280, 800, painter, dragging=False, version=lambda: 0, passes=3, still=8.0))
+    width, height = found[-1].size
+    assert width * height == pytest.approx(8.0 / 1e-4, rel=0.01)
+    assert width / height == pytest.approx(1.6, rel=0.01)
+    assert [shot.rays for shot in found if shot.size == (width, height)] == [1, 2, 3]
+    progress = [shot.progress for shot in found]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
+    assert all(p < 1 for p in progress[:-1])
+    quick = shots(
+        LiveView().shots(1280, 800, Painter(clock, 1e-7), dragging=False, version=lambda: 0, passes=2, still=8.0)
+    )
+    assert quick[-1].size == (1280, 800)  # no more than the window has
+
+
 def test_the_last_picture_is_the_mean_and_depth_counts_by_cover(clock: Clock) -> None:
     live, painter = LiveView(), Painter(clock, 1e-9)
     last = shots(live.shots(31, 8, painter, dragging=False, version=lambda: 0, passes=8))[-1]

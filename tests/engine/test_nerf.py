@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from engine.data.captures.source import CaptureSource
 from engine.nn.fields.encodings import Positional
+from engine.nn.radiance import unbounded
 from engine.session import Session
 from engine.studies.radiance.nerf import CLOSEST, PLACE_LEVELS, NeRF, Network, kept, lengths
 
@@ -187,3 +189,67 @@ def test_it_learns_photographs_that_it_has_not_seen(small_life: CaptureSource) -
     points = session.read_metrics()
     fine, psnr = (points[name][1] for name in ("fine", "psnr"))
     assert psnr == pytest.approx(-10 * torch.tensor(fine).log10().numpy(), abs=1e-3)
+
+
+# ---- all of space ---------------------------------------------------------------------------------------------------
+
+
+def test_all_of_space_is_drawn_together_into_a_ball_without_a_seam() -> None:
+    """Equation 10 of mip-NeRF 360: the ball of radius 1 stays, beyond lengths are 2 - 1/|x|, in the same direction."""
+    x = torch.randn(200, 3, dtype=torch.float64) * torch.logspace(-2, 3, 200, dtype=torch.float64)[:, None]
+    size = x.norm(dim=1)
+    found = unbounded.contracted(x)
+    torch.testing.assert_close(found[size <= 1], x[size <= 1])
+    beyond = size > 1
+    torch.testing.assert_close(found.norm(dim=1)[beyond], 2 - 1 / size[beyond])
+    torch.testing.assert_close(torch.nn.functional.cosine_similarity(found, x), torch.ones(200, dtype=torch.float64))
+    edge = torch.nn.functional.normalize(torch.randn(20, 3, dtype=torch.float64), dim=1)
+    across = (unbounded.contracted(1.001 * edge) - unbounded.contracted(0.999 * edge)).norm(dim=1)
+    torch.testing.assert_close(across, torch.full((20,), 0.002, dtype=torch.float64), rtol=2e-3, atol=0)
+
+
+def test_shares_of_a_ray_are_even_nearby_and_even_in_the_reciprocal_beyond() -> None:
+    near = torch.tensor([0.1, 0.3], dtype=torch.float64)
+    s = torch.linspace(0, 1, 41, dtype=torch.float64).expand(2, -1)
+    t = unbounded.distance(s, near, 3.0) - near[:, None]
+    torch.testing.assert_close(t[:, :21], 6.0 * s[:, :21])
+    steps = (1 / t[:, 20:]).diff(dim=1)
+    torch.testing.assert_close(steps, steps[:, :1].expand_as(steps))
+    torch.testing.assert_close(t[:, -1], torch.full((2,), 3.0 * unbounded.FARTHEST, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("space", "opaque", "boxed"), [
+    ("by the photographs", False, True), ("by the photographs", True, False), ("the box", True, True),
+    ("all of it", False, False),
+])  # fmt: skip
+def test_photographs_with_a_background_are_given_all_of_space(
+    small_life: CaptureSource, space: str, opaque: bool, boxed: bool
+) -> None:
+    photos = tuple(replace(p, pixels=p.pixels[..., :3] if opaque else p.pixels) for p in small_life.photos)
+    nerf = study(replace(small_life, photos=photos), space=space)
+    assert nerf.boxed is boxed
+
+
+def test_even_fog_without_end_hides_all_and_a_wall_beyond_the_bounds_is_seen(small_life: CaptureSource) -> None:
+    session = built(small_life, space="all of it", coarse=64, fine=64)
+    nerf = session.study
+    assert isinstance(nerf, NeRF)
+    nerf.coarse.eval()
+    nerf.fine.eval()
+    fill(nerf.coarse, 0.5, (0.2, 0.4, 0.6))
+    fill(nerf.fine, 0.5, (0.2, 0.4, 0.6))
+    sigma = 0.5 / nerf.unit
+    ground = torch.ones(3)
+    out = torch.tensor([[0.0, 0.0, 1.0]])
+    seen = nerf.render_rays(torch.zeros(1, 3), out, ground)
+    assert seen.alpha[0] == pytest.approx(1.0, abs=1e-4)
+    near = CLOSEST * float((nerf.high - nerf.low).norm())
+    assert seen.depth[0] == pytest.approx(near + 1 / sigma, rel=0.05)  # the mean free path
+    points = torch.tensor([[0.0, 0.0, 0.3], [0.0, 0.0, 40.0], [900.0, 0.0, 0.0]])
+    assert nerf._within(points).norm(dim=1).max() < 1.0
+    ray = nerf.ray_samples(torch.zeros(3), out[0])
+    assert ray.t[-1] > 20 * nerf.unit
+    assert (ray.t.diff() >= 0).all()
+    for _ in range(3):
+        session.train_step()
+    assert session.finite()

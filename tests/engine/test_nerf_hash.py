@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from torch import Tensor
 
 from engine import data
 from engine.data.captures.source import CaptureSource
+from engine.nn.radiance.compositing import composite_packed
 from engine.nn.radiance.occupancy import Samples
-from engine.payloads import Payload
 from engine.registry import find
-from engine.scene import Mesh
+from engine.scene import Mesh, Scene
 from engine.session import Session
 from engine.studies.radiance.nerf_hash import first_rays
 
@@ -132,6 +133,34 @@ def test_the_samples_of_a_ray_add_up_to_its_pixel(learned: Session) -> None:
         torch.testing.assert_close((ray.weight * ray.t).sum(), seen.depth[k], atol=2e-3, rtol=0)
 
 
+def test_rounds_that_stop_early_show_what_all_samples_at_once_show(learned: Session) -> None:
+    study: Any = learned.study
+    study.network.eval()
+    origins, directions = some_rays(500)
+    seen = study.render_rays(origins, directions, GROUND)
+    with torch.no_grad():
+        s = study._march(origins, directions)
+        sigma, rgb = study._asked(s, directions)
+        colour, alpha, depth, _ = composite_packed(sigma, rgb, s.delta, s.t, s.starts, s.counts)
+    assert (seen.rgb - colour - (1 - alpha)[:, None] * GROUND).abs().max() < 1e-3
+    assert (seen.alpha - alpha).abs().max() < 1e-3
+    assert (seen.depth - depth).abs().max() < 5e-3
+    assert (seen.cost <= s.counts).all()
+    assert study.render_rays(origins[:0], directions[:0], GROUND).rgb.shape == (0, 3)
+
+
+def test_rays_begin_before_the_camera_at_the_knobs_distance(still_life: CaptureSource) -> None:
+    study = clear(built(still_life, near=0.5, steps=256, cone=0.0), 2.0, (0.9, 0.5, 0.1))
+    inside = torch.zeros(6, 3)
+    ways = torch.cat([torch.eye(3), -torch.eye(3)])
+    low, high = study.bounds
+    length = (torch.cat([high, -low]) - 0.5).clamp(min=0)
+    seen = study.render_rays(inside, ways, GROUND)
+    torch.testing.assert_close(seen.alpha, 1 - torch.exp(-2.0 * length), atol=2 * study.step, rtol=0)
+    assert (length == 0).sum() == 1  # the floor's underside is nearer than that
+    assert study.ray_samples(inside[0], ways[0]).t.min() > 0.5
+
+
 def test_one_band_of_harmonics_leaves_the_direction_out(learned: Session) -> None:
     study: Any = learned.study
     x = torch.rand(50, 3) - 0.5
@@ -146,6 +175,44 @@ def test_one_band_of_harmonics_leaves_the_direction_out(learned: Session) -> Non
     (sigma, rgb), (sigma_2, rgb_2) = looks[1]
     assert torch.equal(sigma, sigma_2)
     assert (rgb - rgb_2).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("reach", "points", "opaque", "found"), [
+    (0.0, None, False, 2.0), (0.0, None, True, 4.0), (0.0, 3.0, True, 3.0), (0.0, 1.0, True, 2.0), (6.0, 3.0, True, 6.0)
+])  # fmt: skip
+def test_the_bounds_hold_what_a_capture_tells_of_unless_the_knob_says_how_far_they_go(
+    still_life: CaptureSource, reach: float, points: float | None, opaque: bool, found: float
+) -> None:
+    cloud = None if points is None else np.concatenate([np.full((99, 3), -points), np.full((1, 3), 50.0)])
+    capture = replace(still_life.capture, box=None, points=cloud)
+    photos = tuple(replace(p, pixels=p.pixels[..., :3] if opaque else p.pixels) for p in still_life.photos)
+    source = replace(still_life, capture=capture, photos=photos)
+    study: Any = built(source, reach=reach).study
+    torch.testing.assert_close(study.bounds, torch.tensor([[-found] * 3, [found] * 3]))
+    assert study.space.extent.max() <= 1.25
+    torch.testing.assert_close(study.space.outer, study.bounds)
+
+
+def test_photographs_of_different_brightness_teach_one_scene_if_each_has_its_exposure(
+    still_life: CaptureSource,
+) -> None:
+    """Every second photograph is made darker by half: their exposures come to lie as far apart, their mean at 1."""
+    photos = list(still_life.photos)
+    for k, photo in enumerate(still_life.part("train")):
+        if k % 2:
+            pixels = photo.pixels.copy()
+            pixels[..., :3] //= 2
+            photos[photos.index(photo)] = replace(photo, pixels=pixels)
+    session = built(replace(still_life, photos=tuple(photos)), exposure=True)
+    for _ in range(150):
+        session.train_step()
+    study: Any = session.study
+    found = study.exposure.logarithms.detach()
+    apart = found[::2].mean() - found[1::2].mean()
+    assert apart == pytest.approx(math.log(2), abs=0.15)
+    shown = study.exposure(torch.ones(len(found), 3), torch.arange(len(found)))
+    torch.testing.assert_close(shown.log().mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+    assert built(still_life).study.exposure is None  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("half", "cascades", "made"), [(1.2, 0, 1), (2.0, 0, 2), (8.0, 0, 4), (2.0, 3, 3)])
@@ -195,7 +262,8 @@ def test_both_forms_take_the_same_step(still_life: CaptureSource) -> None:
         for _ in range(3):
             session.train_step()
         losses = session.read_metrics()["loss"][1]
-        after.append((losses, session.study.network.dense[0].weight.detach().clone()))  # type: ignore[union-attr]
+        trained: Any = session.study
+        after.append((losses, trained.network.dense[0].weight.detach().clone()))
     np.testing.assert_allclose(after[0][0], after[1][0], rtol=1e-3)
     torch.testing.assert_close(after[0][1], after[1][1], rtol=0.02, atol=2e-3)
 
@@ -205,10 +273,21 @@ def test_rays_take_fewer_steps_through_fog_while_learning_and_all_of_them_when_l
 ) -> None:
     session = built(still_life, foggy=2, foggy_steps=24, budget=2**21)
     study: Any = session.study
-    for _ in range(3):
+    for _ in range(2):
         session.train_step()
+    study.network.steps.fill_(17)  # and no look at what is empty
+    session.train_step()
     counts = session.read_metrics()["samples_per_ray"][1]
     assert counts[2] == pytest.approx(4 * counts[1], rel=0.05)  # of 96 steps across the box, 24
+    session.set_knob("budget", 2048)
+    session.set_knob("foggy", 1)
+    study.network.train()
+    for steps, share, length in ((3, 1.0, 24), (7, 1.0, 24), (8, 1.0, 96), (3, 0.4, 96), (0, 0.4, 24)):
+        study.network.steps.fill_(steps)
+        study.space.occupied.fill_(False)
+        study.space.occupied[: round(share * len(study.space.occupied))] = True
+        assert study.step == pytest.approx(study.diagonal / length)
+    study.network.eval()
     young = built(still_life, foggy=100, foggy_steps=24).study
     young.network.eval()  # type: ignore[attr-defined]
     assert young.step == pytest.approx(study.step)  # type: ignore[attr-defined]
@@ -252,7 +331,7 @@ def test_a_step_takes_the_first_rays_that_its_budget_is_enough_for() -> None:
 
 def test_the_occupied_cells_are_shown_where_they_are(learned: Session) -> None:
     study: Any = learned.study
-    (scene,) = [part for part in learned.answer("occupied", {}) if isinstance(part, Payload)]
+    (scene,) = [part for part in learned.answer("occupied", {}) if isinstance(part, Scene)]
     (mesh,) = [thing for thing in scene.things if isinstance(thing, Mesh)]
     corners, sizes = study.space.corners(study.space.occupied.nonzero()[:, 0])
     low, high = corners.amin(0).numpy(), (corners + sizes).amax(0).numpy()

@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from engine.formats import runs
-from engine.formats.runs import KEEP, Run, RunError, flatten, read_snapshot, recent, unflatten, write_atomic
+from engine.formats.atomic import write_atomic
+from engine.formats.runs import KEEP, Run, RunError, flatten, read_snapshot, recent, unflatten
 
 CONFIG = {"study": "vae", "data": "digits", "folder": "", "knobs": {"latent": 2}, "seed": 5, "target": 100}
 STATE = {"parts": {"net": {"w": torch.arange(6.0).reshape(2, 3)}}, "step": 3}

@@ -199,10 +199,16 @@ def test_orders_do_not_wait_for_the_whole_of_the_warming_up(monkeypatch: pytest.
     assert not engine.is_alive()
 
 
-def test_what_warms_up_is_there_afterwards() -> None:
+def test_the_warming_up_reads_the_compiled_kernels_that_the_first_hash_grid_needs() -> None:
+    from engine.nn.radiance.compiled.hashing import kernels
+    from engine.registry import find
     from engine.worker.warming import warm_up
 
-    assert list(warm_up()) == [None, None, None]
+    kernels.cache_clear()
+    assert list(warm_up()) == [None] * 5
+    assert kernels.cache_info().currsize == 1
+    kernels(find().studies["nerf_hash"].Params().features)  # type: ignore[attr-defined]
+    assert kernels.cache_info().hits == 1
 
 
 def wait_for(true: Callable[[], bool], seconds: float = 10.0) -> None:

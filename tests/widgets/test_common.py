@@ -20,6 +20,7 @@ from shiboken6 import isValid
 
 import app.panels
 import widgets
+from engine.crop import Crop
 from engine.probes import Camera, Choice, Item, Label, Latent, Mask, Number, Paths, Places, Seed, Toggle, Tree
 from engine.sketch import Sketch
 from engine.steering import Directions, KeyFrames, Spot
@@ -27,6 +28,7 @@ from engine.study import Term
 from widgets.controls.fields import IconButton
 from widgets.controls.scale import Scale
 from widgets.theme import theme
+from widgets.viewport.viewport import Viewport
 
 KNOBS = {"latent": 12}
 
@@ -115,9 +117,11 @@ MAKERS: dict[str, Make] = {
         "at", Places(((0.0, 0.0, 0.0),)), KNOBS, "A place.", IconButton("x", "Empties it.", "Empty")
     ),
     "widgets.controls.text_line.CameraBox": lambda cls, host: cls("camera", Camera(), KNOBS),
+    "widgets.controls.text_line.CropBox": lambda cls, host: cls("crop", Crop(), KNOBS),
     "widgets.controls.text_line.PlacesBox": lambda cls, host: cls("at", Places(((0.0, 0.0, 0.0),)), KNOBS),
     "widgets.controls.shapes.tree.TreeEditor": lambda cls, host: cls("tree", Tree(), KNOBS),
     "widgets.viewport.over.cube.ViewCube": lambda cls, host: cls(_navigator(host), host),
+    "widgets.viewport.over.wipe.Wipe": lambda cls, host: cls(Viewport(parent=host)),
     "widgets.viewport.over.overlay.Overlay": lambda cls, host: cls(host),
     "widgets.viewport.over.tools.Popup": lambda cls, host: cls(host),
     "widgets.viewport.over.tools.LooksPanel": lambda cls, host: cls(host),

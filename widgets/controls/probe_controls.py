@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from engine.crop import Crop
 from engine.params import BadValue
 from engine.probes import (
     Camera,
@@ -45,7 +46,7 @@ from widgets.controls.sketching.sketch import SketchBoard
 from widgets.controls.steering.directions import DirectionList
 from widgets.controls.steering.key_frames import KeyFrameRow
 from widgets.controls.steering.spot import SpotBox
-from widgets.controls.text_line import CameraBox, PlacesBox
+from widgets.controls.text_line import CameraBox, CropBox, PlacesBox
 from widgets.theme import UNIT
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ CONTROL_WIDGETS: dict[type[Control], type[QWidget]] = {
     Label: LabelBox,
     Mask: MaskPainter,
     Camera: CameraBox,
+    Crop: CropBox,
     Directions: DirectionList,
     KeyFrames: KeyFrameRow,
     Paths: PathList,

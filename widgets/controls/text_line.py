@@ -11,6 +11,7 @@ from typing import Any
 from PySide6.QtCore import QPoint, QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QSizePolicy, QWidget
 
+from engine.crop import Crop, planes_of
 from engine.params import BadValue
 from engine.probes import Camera, Control, Knobs, Places, camera_of
 from widgets.controls.fields import ROW, IconButton
@@ -114,13 +115,15 @@ class CameraBox(TextLine):
         tip = "Eye / target / up / vertical field of view in degrees, such as 3,0,1/0,0,0/0,0,1/45."
         button = IconButton("caret-down", "Stands at one of the common places.", "Stand")
         super().__init__(name, control, knobs, tip, button, parent)
+        self.line.setPlaceholderText("where the study begins")
         button.clicked.connect(lambda: self.stands().popup(button.mapToGlobal(QPoint(0, button.height()))))
 
     def stands(self) -> QMenu:
         """The menu of common places, all as far from the target as the camera is now."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for title, way in STANDS.items():
+        menu.addAction("Where it began").triggered.connect(self.reset)
+        for title, way in STANDS.items() if self._value else ():
             menu.addAction(title).triggered.connect(partial(self.stand, way))
         return menu
 
@@ -145,3 +148,17 @@ class PlacesBox(TextLine):
 
     def text(self, value: Any) -> str:
         return "; ".join(",".join(f"{round(v, 3) + 0.0:g}" for v in place) for place in value)
+
+
+class CropBox(TextLine):
+    """Planes that crop what is shown: the clipping box of a view, or typed as ``a,b,c,w;a,b,c,w``."""
+
+    def __init__(self, name: str, control: Crop, knobs: Knobs, parent: QWidget | None = None) -> None:
+        tip = "The clipping box in the picture; or planes a,b,c,w;a,b,c,w, keeping what has ax + by + cz + w >= 0."
+        button = IconButton("arrow-counter-clockwise", "Crops nothing any more.")
+        super().__init__(name, control, knobs, tip, button, parent)
+        self.line.setPlaceholderText("nothing is cropped")
+        button.clicked.connect(self.reset)
+
+    def text(self, value: Any) -> str:
+        return "; ".join(",".join(f"{round(v, 2) + 0.0:g}" for v in plane) for plane in planes_of(value))

@@ -1,4 +1,4 @@
-"""An axis whose ticks are right on linear and logarithmic scales at any zoom. Knows no data."""
+"""Axes whose ticks are right on linear and logarithmic scales at any zoom. Know no data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from numpy.typing import ArrayLike, NDArray
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QFont
 
@@ -16,7 +17,8 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Axis(pg.AxisItem):
-    """``left`` or ``bottom``: labels of 11 px and a faint grid, no line. In log mode its range is in log10 units."""
+    """``left``, ``right`` or ``bottom``: labels of 11 px and a faint grid, no line. In log mode its range is in log10
+    units."""
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation, maxTickLength=0)
@@ -24,7 +26,7 @@ class Axis(pg.AxisItem):
         font.setPixelSize(CAPTION)
         # Only ever widening keeps the plot from twitching while numbers change.
         self.setStyle(tickFont=tabular(font), maxTickLevel=0, maxTextLevel=0, autoReduceTextSpace=False)
-        if orientation == "left":
+        if orientation != "bottom":
             self.setStyle(tickTextWidth=36)
             self.textWidth = 36
         self.enableAutoSIPrefix(False)
@@ -33,7 +35,7 @@ class Axis(pg.AxisItem):
 
     def boundingRect(self) -> QRectF:
         """A little more than the axis itself: a label at its very end is drawn whole or, by pyqtgraph, not at all."""
-        across, along = (0, 6) if self.orientation == "left" else (14, 0)
+        across, along = (14, 0) if self.orientation == "bottom" else (0, 6)
         return QRectF(super().boundingRect()).adjusted(-across, -along, across, along)
 
     def apply_theme(self) -> None:
@@ -89,6 +91,42 @@ class Axis(pg.AxisItem):
             return super().tickValues(lo, hi, size)
         finally:
             self.logMode = True
+
+
+class ShareAxis(Axis):
+    """At the right: a scale of its own over the same height. ``span`` (low, high, bottom, top) says which of its values
+    lie at which heights of the view; None takes the axis away."""
+
+    def __init__(self) -> None:
+        super().__init__("right")
+        self.setGrid(False)
+        self.span: tuple[float, float, float, float] | None = None
+        self.hide()
+
+    def set_span(self, span: tuple[float, float, float, float] | None) -> None:
+        if span != self.span:
+            self.span, self.picture = span, None
+            self.setVisible(span is not None)
+            self.update()
+
+    def heights(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where values are in the view."""
+        low, high, bottom, top = self.span or (0.0, 1.0, 0.0, 1.0)
+        return np.asarray(bottom + (values - low) * ((top - bottom) / (high - low)))
+
+    def _values(self, heights: ArrayLike) -> NDArray[np.float64]:
+        low, high, bottom, top = self.span or (0.0, 1.0, 0.0, 1.0)
+        return np.asarray(low + (np.asarray(heights, np.float64) - bottom) * ((high - low) / (top - bottom)))
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float | None, list[float]]]:
+        lo, hi = self._values([minVal, maxVal]).tolist()
+        return [
+            (spacing, self.heights(np.array(places, np.float64)).tolist())
+            for spacing, places in super().tickValues(lo, hi, size)
+        ]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float | None) -> list[str]:
+        return super().tickStrings(self._values(values).tolist(), scale, spacing)
 
 
 def label(value: float, spacing: float) -> str:

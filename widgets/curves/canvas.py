@@ -15,7 +15,7 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QGraphicsGridLayout, QLabel, QToolTip, QWidget
 
-from widgets.curves.axis import Axis
+from widgets.curves.axis import Axis, ShareAxis
 from widgets.curves.pyramid import Floats
 from widgets.curves.series import step_text
 from widgets.theme import CAPTION, theme
@@ -174,11 +174,13 @@ class Canvas(pg.GraphicsView):
         self.box = _Box(self)
         self.box.disableAutoRange()
         self.axes = (Axis("bottom"), Axis("left"))
+        self.shares = ShareAxis()
+        """Of what has a scale of its own."""
         self._middle = pg.GraphicsWidget()
         layout = QGraphicsGridLayout(self._middle)
         layout.setContentsMargins(4, 6, 16, 0)
         layout.setSpacing(0)
-        for axis, place in zip(self.axes, ((1, 1), (0, 0)), strict=True):
+        for axis, place in zip((*self.axes, self.shares), ((1, 1), (0, 0), (0, 2)), strict=True):
             axis.setZValue(-200)
             axis.linkToView(self.box)
             layout.addItem(axis, *place)
@@ -237,8 +239,9 @@ class Canvas(pg.GraphicsView):
         self._empty.setVisible(bool(text))
         self._middle.setVisible(not text)
 
-    def show_cursor(self, step: float | None, dots: Sequence[tuple[float, float, str]] = ()) -> None:
-        """The crosshair at ``step``, with ``dots`` (step, value, colour) on the curves; None hides it."""
+    def show_cursor(self, step: float | None, dots: Sequence[tuple[float, float, str, bool]] = ()) -> None:
+        """The crosshair at ``step``, with ``dots`` (step, value, colour, whether on the scale at the right) on the
+        curves; None hides it."""
         at = None if step is None or (self.log_x and step <= 0) else float(self.to_x(np.array([step]))[0])
         self._line.setVisible(at is not None)
         self._points.setVisible(at is not None)
@@ -246,7 +249,9 @@ class Canvas(pg.GraphicsView):
             return
         self._line.setValue(at)
         self._line.label.setFormat(f"step {step_text(step)}")
-        x, y = self.to_x(np.array([d[0] for d in dots])), self.to_y(np.array([d[1] for d in dots]))
+        x, values = self.to_x(np.array([d[0] for d in dots])), np.array([d[1] for d in dots], np.float64)
+        right = np.array([d[3] for d in dots], bool) & (self.shares.span is not None)
+        y = np.where(right, self.shares.heights(values), self.to_y(values))
         good = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         edge = pg.mkPen(theme.colours.plot, width=1.5)
         self._points.setData(x=x[good], y=y[good], size=7, pen=edge, brush=[pg.mkBrush(dots[int(i)][2]) for i in good])
@@ -286,7 +291,7 @@ class Canvas(pg.GraphicsView):
     def apply_theme(self) -> None:
         c = theme.colours
         self.setBackground(c.plot)
-        for axis in self.axes:
+        for axis in (*self.axes, self.shares):
             axis.apply_theme()
         self._line.setPen(pg.mkPen(c.quiet, width=1))
         self._line.label.setColor(c.text)

@@ -26,21 +26,35 @@ _CROWD = 8
 def draw(canvas: Canvas, book: Book, span: float, fit: bool) -> None:
     """Brings the lines up to date, smoothed over ``span`` steps where it is above 0; ``fit`` shows them whole."""
     series = [s for s in book.visible() if len(s.data)]
+    apart = any(s.is_share for s in series) and not all(s.is_share for s in series)
+    # Whether shares would lie flat at the foot of the others' scale, and so have one of their own.
     whole = _whole(series, canvas.log_x) if fit else None
     x0, x1 = whole or canvas.x_range()
     lines: list[tuple[Series, bool, Floats, Floats]] = []
     low, high = math.inf, -math.inf
+    least, most = 1.0, 0.0
     columns = max(canvas.columns // 3, min(canvas.columns, canvas.columns * _CROWD // max(1, len(series))))
     for s in series:
         for faint, (xs, ys) in _lines(canvas, s, span, x0, x1, columns):
-            height = canvas.to_y(ys)
+            own = apart and s.is_share
+            height = ys if own else canvas.to_y(ys)
             lines.append((s, faint, canvas.to_x(xs), height))
             inside = height[np.isfinite(height) & (xs >= x0) & (xs <= x1)]
-            if len(inside):
+            if len(inside) and own:
+                least, most = min(least, float(inside.min())), max(most, float(inside.max()))
+            elif len(inside):
                 low, high = min(low, float(inside.min())), max(high, float(inside.max()))
     if whole and low <= high:  # first, because how a line is best drawn depends on its length in pixels
         ends = canvas.to_x(np.array(whole))
         canvas.look_at(padded(float(ends[0]), float(ends[1]), 0.01), padded(low, high, 0.07))
+    if not apart:
+        canvas.shares.set_span(None)
+    elif whole or canvas.shares.span is None:
+        y0, y1 = canvas.box.viewRange()[1]
+        room, tenths = 0.07 * (y1 - y0), (math.floor(10 * least) / 10, math.ceil(10 * most) / 10)
+        canvas.shares.set_span((*(tenths if tenths[0] < tenths[1] else (0.0, 1.0)), y0 + room, y1 - room))
+    if apart:
+        lines = [(s, f, x, canvas.shares.heights(y) if s.is_share else y) for s, f, x, y in lines]
     for order, (s, faint, at, height) in enumerate(lines):
         curve = canvas.curve((s.run, s.name, faint), z=order if faint else len(lines) + order)
         width = 1.6 if s.run == book.current and not faint else 1.0
@@ -152,18 +166,22 @@ def entries(book: Book, step: float | None, log_y: bool) -> list[Entry]:
     return found
 
 
-def dots(book: Book, step: float | None) -> list[tuple[float, float, str]]:
-    """Where the visible curves are at ``step``: (step, value, colour), each on its own nearest sample."""
+def dots(book: Book, step: float | None) -> list[tuple[float, float, str, bool]]:
+    """Where the visible curves are at ``step``: (step, value, colour, whether a share), each on its own nearest
+    sample."""
     found = []
     for s in book.visible() if step is not None else ():
         sample = s.sample(step)
         if sample is not None:
-            found.append((*sample, ink(book, s)))
+            found.append((*sample, ink(book, s), s.is_share))
     return found
 
 
 def _tip(metric: Metric, own: Series | None, on: bool, log_y: bool) -> str:
     tip = f"{metric.name}: click to {'hide' if on else 'show'} it, Ctrl+click to see it alone."
+    if own is not None and own.is_share:
+        tip += "\nBeside other curves its scale is the one at the right."
+        return tip
     bounds = own.data.bounds() if own is not None and log_y else None
     if bounds is not None and bounds[0] <= 0:
         tip += "\nIts values of 0 and less are gaps on the logarithmic axis."

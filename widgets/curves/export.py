@@ -55,6 +55,7 @@ class Drawing:
     plot: tuple[float, float, float, float]
     x_ticks: Sequence[tuple[float, str]]
     y_ticks: Sequence[tuple[float, str]]
+    right_ticks: Sequence[tuple[float, str]]
     lines: Sequence[Line]
     legend: Sequence[tuple[str, str]]
     """(colour, text)"""
@@ -157,6 +158,7 @@ def svg(d: Drawing) -> str:
     for y, text in d.y_ticks:
         out.append(f'<line x1="{left:g}" y1="{y:.1f}" x2="{left + width:g}" y2="{y:.1f}" {grid}/>')
         out.append(_text(left - 6, y + 4, text, d.text, "end"))
+    out += [_text(left + width + 6, y + 4, text, d.text, "start") for y, text in d.right_ticks]
     out.append('<g clip-path="url(#plot)" fill="none" stroke-linejoin="round">')
     for line in d.lines:
         out.append(f'<path stroke={quoteattr(line.colour)} stroke-width="{line.width:g}" d="{_path(line.points)}"/>')

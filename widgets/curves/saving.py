@@ -90,6 +90,9 @@ class Saving(QObject):
             (plot.left(), plot.top(), plot.width(), plot.height()),
             [(plot.left() + s * plot.width(), text) for s, text in bottom.labels(x0, x1, plot.width())],
             [(plot.bottom() - s * plot.height(), text) for s, text in left.labels(y0, y1, plot.height())],
+            [(plot.bottom() - s * plot.height(), text) for s, text in canvas.shares.labels(y0, y1, plot.height())]
+            if canvas.shares.span is not None
+            else [],
             lines,
             self._legend(book),
             c.plot,

@@ -11,6 +11,8 @@ import numpy as np
 from widgets.curves.pyramid import MinMaxPyramid
 from widgets.theme import LABELS
 
+SHARES = ("ssim", "dssim", "l1", "accuracy")
+"""Metrics that lie in 0..1 whatever the model, so that beside others they need a scale of their own."""
 CROWD = 4
 """More metrics than this under one prefix (``kl/0``, ``kl/1`` ...) are kept in a menu while they are off."""
 
@@ -25,6 +27,11 @@ class Series:
     label: str = ""
     on: bool | None = None
     data: MinMaxPyramid = field(default_factory=MinMaxPyramid)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is one of :data:`SHARES`, of whatever part of the data."""
+        return self.name.rpartition("/")[2] in SHARES
 
     def sample(self, step: float | None) -> tuple[float, float] | None:
         """The sample nearest to ``step`` as (step, value), the latest for None; None where there is no data."""

@@ -2,7 +2,8 @@
 
 Painting goes off screen by OpenGL (``drawing/``, imported with the first picture) and is put on the widget as an image.
 While the hand moves (:meth:`Canvas.interacting`) a budget of points and the resolution are fitted to the time that a
-frame may take; at rest the picture is completed by more paints, none of which blocks for long.
+frame may take; at rest the picture is completed by more paints, none of which blocks for long. Splats wait for their
+order, which the view lane makes; the picture before stays until then.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QHideEvent, QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.scene import Mesh, Thing
+from engine.scene import Thing
 from widgets.theme import theme
+from widgets.viewport.asking import Asking
 from widgets.viewport.drawing.holder import Holder
-from widgets.viewport.lane import ViewLane
 from widgets.viewport.lod import Pace
 from widgets.viewport.style import Changes, Style
 
@@ -39,8 +40,6 @@ SHOW_EVERY = 0.15
 """Seconds between two states of a picture in the making that are read back: reading is a good part of a paint."""
 UPLOAD = 0.012
 """Seconds per paint for sending arrays to the graphics card."""
-NORMALS_HERE = 20_000
-"""Faces up to which vertex normals are worked out at once; more go to the view lane."""
 ALL = 1 << 40
 """More points and faces than there are."""
 FINE_BELOW = 0.01
@@ -71,16 +70,22 @@ class Canvas(QWidget):
         self._moving = False
         self._image: QImage | None = None
         self._inside = Holder()
-        self._lane: ViewLane | None = None
-        self._asked: dict[str, tuple[int, ...]] = {}
+        self._asking = Asking(self._inside, self)
+        self._asking.answered.connect(self._answered)
+        self._asking.failed.connect(self.notice)
         self._begun = False
         self._next = ""
         self._shown_at = 0.0
+        self._said = ""
         self._again = QTimer(self)
         self._again.setSingleShot(True)
         self._again.setInterval(0)
         self._again.timeout.connect(self.update)
         self._dirty = True
+        self._calm = False
+        """Whether the picture on screen is whole and shows what is looked at, if not how it is now."""
+        self._waiting = False
+        """Whether a picture waits for the order of its splats."""
         self.failed = ""
         inside = self._inside
         self.destroyed.connect(lambda: inside.free())
@@ -96,14 +101,17 @@ class Canvas(QWidget):
         """What stands in the scene from now on; names are the keys. An array that is the very same as before is not
         sent again. What the outline changed is kept for names that are there again."""
         self._things = tuple(things)
-        self._hand_over()
+        self._hand_over(calm=True)
 
     def set_camera(self, view: Array, projection: Array, eye: Any = None) -> None:
         """float64 (4, 4) each, for column vectors: clip = projection @ view @ world; ``eye`` is known from ``view``."""
-        if np.array_equal(view, self._view) and np.array_equal(projection, self._projection):
+        old = self._projection
+        if np.array_equal(view, self._view) and np.array_equal(projection, old):
             return
+        # Where only the nearest and farthest depth are others, things have changed and not what is looked at.
+        calm = np.array_equal(view, self._view) and np.array_equal(np.delete(projection, 2, 0), np.delete(old, 2, 0))
         self._view, self._projection = np.array(view, np.float64), np.array(projection, np.float64)
-        self.redraw()
+        self.redraw(calm)
 
     @property
     def camera(self) -> tuple[Array, Array]:
@@ -166,16 +174,21 @@ class Canvas(QWidget):
         if self.changes(name).hovered != index:
             self._change(name, hovered=index)
 
+    def set_wipe(self, name: str, share: float) -> None:
+        """Up to which share of its width the photograph of a field lies over it."""
+        if self.changes(name).wipe != share:
+            self._change(name, wipe=share)
+
     def _change(self, name: str, **values: Any) -> None:
         self._changes[name] = replace(self.changes(name), **values)
         self._hand_over()
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, calm: bool = False) -> None:
         if self._inside.painter is not None:
             self._inside.gpu.current()
             self._inside.painter.set_things(self._things, self._changes)
-            self._complete_meshes()
-        self.redraw()
+            self._asking.complete_meshes()
+        self.redraw(calm)
 
     # ---- what others ask --------------------------------------------------------------------------------------------
 
@@ -268,9 +281,11 @@ class Canvas(QWidget):
 
     # ---- painting ---------------------------------------------------------------------------------------------------
 
-    def redraw(self) -> None:
-        """Begins a new picture with the next paint."""
+    def redraw(self, calm: bool = False) -> None:
+        """Begins a new picture with the next paint; a ``calm`` one of splats only comes when it is whole, since nobody
+        waits for it: what trains must not flicker between a quick picture and a good one."""
         self._dirty = True
+        self._calm = self._calm and calm
         self._next = ""
         self.update()
 
@@ -342,23 +357,34 @@ class Canvas(QWidget):
         inside.gpu.current()
         ratio = self.devicePixelRatioF()
         full = max(1, round(self.width() * ratio)), max(1, round(self.height() * ratio))
-        changed, more = painter.pump(UPLOAD, self._palette(), ratio)
-        new = self._dirty or changed or not self._begun
+        # What is under way is finished first, or nothing would ever be while arrays come faster than pictures.
+        under_way = self._calm and self._begun and not self._moving and painter.has_splats and painter.rest > 0
+        held = under_way or self._waiting
+        changed, more = (False, painter.busy) if held else painter.pump(UPLOAD, self._palette(), ratio)
+        new = (self._dirty and not under_way) or changed or not self._begun
         fine = self._next == "fine" and not new and not more and not self._moving
         factor = 2.0 if fine else (self.pace.factor if self._moving else 1.0)
         size = max(1, round(full[0] * factor)), max(1, round(full[1] * factor))
         stage = inside.stage_of(size, full)
         new = new or inside.stage_is_new
         # A picture that takes several paints is begun with a quick one, as while the hand moves.
-        quick = new and not fine and (self._moving or (painter.can_be_quick and painter.weight > self.pace.budget))
+        large = painter.can_be_quick and painter.weight > self.pace.budget
+        quick = new and not fine and (self._moving or (large and not (self._calm and painter.has_splats)))
         sent, compiled = time.perf_counter(), inside.gpu.compiled
         shot = self._shot(*size, ratio * factor)
+        self._waiting = bool(new or self._next) and self._asking.waits(shot, self.pace.budget, quick)
+        if self._waiting:  # the answer is followed by a paint
+            self._dirty = self._dirty or new
+            return
         if new or self._next:
             painter.begin(stage, shot, self.pace.budget, quick)
-            self._begun, self._dirty = True, False
+            self._begun, self._dirty = True, self._dirty and under_way
         drawn = painter.advance(stage, shot, ALL if quick or fine else self.pace.budget)
         late = time.perf_counter() - self._shown_at > SHOW_EVERY
-        if new or painter.rest <= 0 or (late and not painter.holes):
+        self._say(painter.notice)
+        calm = self._calm and painter.has_splats
+        if (new and not calm) or painter.rest <= 0 or (late and not painter.holes):
+            self._calm = self._calm or (painter.rest <= 0 and not quick and not more)
             painter.finish(stage, shot)
             self._read(stage, full, ratio)
             self._shown_at = time.perf_counter()
@@ -368,9 +394,20 @@ class Canvas(QWidget):
         if inside.gpu.compiled == compiled:  # else it was the compiler's time
             self.pace.learn(drawn, took, whole=new and not fine, moving=self._moving)
         self._next = self._what_next(quick, fine, more, max(full))
-        if self._next or more or painter.rest > 0:
+        if self._next or more or painter.rest > 0 or self._dirty:
             self._again.start(FINE_AFTER if self._next == "fine" and not more and painter.rest <= 0 else 0)
         self.drawn.emit(time.perf_counter() - began)
+
+    def _answered(self, order: bool) -> None:
+        """Something came from the view lane; what was drawn while the hand moves was drawn by an older order."""
+        self._dirty = self._dirty or (order and self._moving)
+        self.update()
+
+    def _say(self, line: str) -> None:
+        """A notice of the painter's, once."""
+        if line and line != self._said:
+            self._said = line
+            self.notice.emit(line)
 
     def _what_next(self, quick: bool, fine: bool, more: bool, side: int) -> str:
         """What picture follows this one at rest: ``full`` after a quick one, ``fine`` where that is cheap."""
@@ -380,7 +417,8 @@ class Canvas(QWidget):
             return ""
         if quick:
             return "full"
-        cheap = self.pace.seconds < FINE_BELOW and side * 2 <= inside.gpu.largest
+        # Splats are widened by a part of a pixel; with four times the pixels they would be others.
+        cheap = self.pace.seconds < FINE_BELOW and side * 2 <= inside.gpu.largest and not inside.painter.has_splats
         return "fine" if cheap and not fine and inside.painter.rest <= 0 and self._next != "fine" else ""
 
     def _read(self, stage: Stage, full: tuple[int, int], ratio: float) -> None:
@@ -389,42 +427,6 @@ class Canvas(QWidget):
         self._image.setDevicePixelRatio(1.0)
         stage.read(self._image.bits(), blue_first=True)
         self._image.setDevicePixelRatio(ratio)
-
-    # ---- what large meshes lack -------------------------------------------------------------------------------------
-
-    def _complete_meshes(self) -> None:
-        """Normals for meshes that came without and should look smooth, and coarser ones for a camera that moves."""
-        from widgets.viewport.drawing.mesh import MeshItem, vertex_normals
-
-        assert self._inside.painter is not None
-        for name, item in self._inside.painter.items.items():
-            if not isinstance(item, MeshItem):
-                continue
-            mesh = item.thing
-            if item.lacks_normals and len(mesh.faces) <= NORMALS_HERE:
-                item.take_normals(mesh, vertex_normals(mesh.vertices, mesh.faces))
-            elif item.lacks_normals:
-                self._ask_of_mesh(name, "vertex_normals", "take_normals", mesh)
-            if item.lacks_coarse:
-                self._ask_of_mesh(name, "coarse_faces", "take_coarse", mesh, keep=item.changes.keep)
-
-    def _ask_of_mesh(self, name: str, job: str, take: str, mesh: Mesh, **more: Any) -> None:
-        key, asked = f"{job} {name}", (id(mesh.vertices), id(mesh.faces), *map(id, more.values()))
-        if self._asked.get(key) == asked:
-            return
-        self._asked[key] = asked
-        if self._lane is None:
-            self._lane = ViewLane(self)
-
-        def then(found: Any) -> None:
-            self._asked.pop(key, None)
-            painter = self._inside.painter
-            item: Any = None if painter is None else painter.items.get(name)
-            if isinstance(item.thing if item is not None else None, Mesh) and item.thing.faces is mesh.faces:
-                getattr(item, take)(mesh, found, **more)
-                self.update()
-
-        self._lane.ask(key, job, then, vertices=mesh.vertices, faces=mesh.faces, **more)
 
     # ---- the widget's own life --------------------------------------------------------------------------------------
 

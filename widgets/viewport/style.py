@@ -8,6 +8,8 @@ from typing import Any
 MODES = ("shaded", "depth", "normal")
 LIGHTS = ("head", "two", "none")
 BACKFACES = ("show", "cull", "tint")
+SPLATS_AS = ("", "ellipsoids", "points", "normal", "depth", "alpha")
+"""What splats can be shown as, by ``colour_by``: '' is their colours."""
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,5 @@ class Changes:
     marked: Any = None
     range: tuple[float, float] | None = None
     hovered: int = -1
+    wipe: float = 0.0
+    """Up to which share of its width a field's photograph lies over it."""

@@ -19,16 +19,18 @@ from PySide6.QtWidgets import (
 )
 
 from engine.payloads import Payload
-from engine.scene import Scene
+from engine.scene import Scene, Splats
 from widgets.theme import CAPTION, theme
-from widgets.viewport.hand.select import scene_of
+from widgets.viewport.over.cube import SIDE
 from widgets.viewport.viewport import Viewport
 from widgets.views.base import View
 from widgets.views.compare import Line
 
 SCENE_FORMATS = (
-    "PLY (*.ply)", "Wavefront (*.obj)", "glTF binary (*.glb)", "Points as text (*.xyz)", "NumPy arrays (*.npz)"
+    "PLY (*.ply)", "Wavefront (*.obj)", "glTF binary (*.glb)", "Points as text (*.xyz)",
+    "Compressed splats (*.compressed.ply)", "Splats (*.splat)", "Packed splats (*.spz)", "NumPy arrays (*.npz)",
 )  # fmt: skip
+SPLAT_FORMATS = ("Splats, compressed (*.spz)", "Splats (*.splat)", "Splats as compressed PLY (*.compressed.ply)")
 PICTURE_FORMATS = ("PNG picture (*.png)",)
 FILM_FORMATS = ("MP4 film (*.mp4)", "GIF animation (*.gif)")
 TABLE_TALLEST, TABLE_SHARE = 132, 0.28
@@ -126,7 +128,9 @@ def _cell(text: str, column: int) -> QTableWidgetItem:
 
 
 def connect_viewport(view: View, viewport: Viewport) -> None:
-    """What a viewport says becomes what a view says; both views of scenes share this."""
+    """What a viewport says becomes what a view says, and what cancels stands beside its cube, on no tool; both views
+    of scenes share this."""
+    view.busy_line.corner = (SIDE + 24, viewport.tools.sizeHint().height() + 8)
     viewport.control_set.connect(view.control_set)
     viewport.edited.connect(view.edited)
     viewport.menu_wanted.connect(view.open_menu)
@@ -134,8 +138,11 @@ def connect_viewport(view: View, viewport: Viewport) -> None:
 
     def exported(kind: str, payloads: tuple[Payload, ...]) -> None:
         film = FILM_FORMATS if len(view.picture_formats) == 1 else view.picture_formats
-        formats = {"picture": PICTURE_FORMATS, "film": film, "scene": SCENE_FORMATS}[kind]
-        titles = {"picture": "Save picture", "film": "Save film", "scene": "Export selection"}
+        formats = {"picture": PICTURE_FORMATS, "film": film, "scene": SCENE_FORMATS, "data": view.data_formats}[kind]
+        things = payloads[-1].things if payloads and isinstance(payloads[-1], Scene) else ()
+        if any(isinstance(thing, Splats) for thing in things):
+            formats = (formats[0], *SPLAT_FORMATS, *formats[1:])  # a PLY of theirs holds splats too
+        titles = {"picture": "Save picture", "film": "Save film", "scene": "Export selection", "data": "Save data"}
         view.save_as(titles[kind], formats, payloads)
 
     def progress(share: float) -> None:
@@ -187,6 +194,9 @@ class SceneView(View):
         self.viewport.clear()
         self.under.show_all("", (), (), ())
 
+    def show_control(self, name: str, value: object) -> None:
+        self.viewport.cropping.hear(name, value)
+
     def restyle(self) -> None:
         self.under.restyle()
         self.viewport.overlay.update()
@@ -197,13 +207,10 @@ class SceneView(View):
     def picture(self) -> QImage:
         return self.viewport.shots.on_screen()
 
-    def payloads_for_data(self) -> tuple[Payload, ...]:
+    def save_data(self) -> None:
         """The scene as it stands, without what is hidden or deleted."""
-        if self.payload is None:
-            return ()
-        scene = cast(Scene, self.payload)
-        marks = self.viewport.state.marks
-        return (scene_of(scene.things, marks, marked=False),) if marks else (scene,)
+        if self.payload is not None:
+            self.viewport.editing.export("data", marked=False)
 
     def menu(self) -> QMenu:
         """The common menu, the selection and the camera."""

@@ -14,11 +14,13 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QHideEvent, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.scene import Mesh, Points, Scene, Thing
+from engine.scene import Mesh, Points, Scene, Splats, Thing
 from widgets.viewport import camera as cam
 from widgets.viewport.camera import Array, Camera, Vector
 from widgets.viewport.hand import select
+from widgets.viewport.hand.by_value import ByValue
 from widgets.viewport.hand.clip import ClipPlane
+from widgets.viewport.hand.cropping import Cropping
 from widgets.viewport.hand.editing import Editing
 from widgets.viewport.hand.hands import Hands
 from widgets.viewport.hand.held import Held
@@ -35,6 +37,7 @@ from widgets.viewport.over.layers import Layers
 from widgets.viewport.over.outline import Look, Outline
 from widgets.viewport.over.path import PathBar
 from widgets.viewport.over.tools import ToolBar
+from widgets.viewport.over.wipe import Wipe
 from widgets.viewport.shots import Shots
 
 OUTLINE_FROM = 560
@@ -70,6 +73,8 @@ class Viewport(QWidget):
         self.canvas.setAccessibleName("3-D picture")
         self._untouched = True
         self._home: tuple[Vector, Vector] | None = None
+        self.scene = Scene(())
+        """As it was given, for what is written to files."""
         self.given: tuple[Thing, ...] = ()
         self.shown = Shown(self.canvas)
         self.lane = ViewLane(self)
@@ -78,7 +83,7 @@ class Viewport(QWidget):
         self.held.control_set.connect(self.control_set)
         self.editing = Editing(self)
         self.editing.edited.connect(self.edited)
-        self.navigator = Navigator(self.size_of, lambda: self.shown.corners(self.state), self)
+        self.navigator = Navigator(self.size_of, lambda: self.shown.corners(self.state, core=True), self)
         self.navigator.moved.connect(self._camera_moved)
         self.navigator.busy.connect(self._busy)
         self.pointer = Pointer(self.sight, self.lane, self)
@@ -87,6 +92,8 @@ class Viewport(QWidget):
         self.touch.control_set.connect(self.control_set)
         self.through = Through(self)
         self.through.control_set.connect(self.control_set)
+        self.cropping = Cropping(self)
+        self.cropping.control_set.connect(self.control_set)
         self.tools = ToolBar()
         self.tools.command.connect(self.command)
         self.tools.tool_chosen.connect(self._tool)
@@ -96,11 +103,14 @@ class Viewport(QWidget):
         self.outline = Outline()
         self.outline.changed.connect(self.editing.change_look)
         self.outline.chosen.connect(lambda _: self._dress_colours())
-        self.outline.framed.connect(lambda name: self.navigator.frame(self.shown.corners(self.state, [name])))
+        self.outline.framed.connect(
+            lambda name: self.navigator.frame(self.shown.corners(self.state, [name], core=True))
+        )
         self.path_bar = PathBar()
         self.path_bar.previewed.connect(self.navigator.set_camera)
         self.path_bar.key_wanted.connect(lambda: self.path_bar.add_key(self.navigator.camera))
         self.path_bar.edited.connect(self.edited)
+        self.by_value = ByValue(self)
         row = QHBoxLayout()
         row.setSpacing(0)
         row.addWidget(self.canvas, 1)
@@ -111,9 +121,11 @@ class Viewport(QWidget):
         column.addWidget(self.tools)
         column.addLayout(row, 1)
         column.addWidget(self.path_bar)
+        column.addWidget(self.by_value)
         self.path_bar.hide()
         self.outline.hide()
         self.overlay = overlay.Overlay(self.canvas)
+        self.wipe = Wipe(self)
         self.layers = Layers(self)
         self.shots = Shots(self)
         self.tools.shot.asked.connect(self.shots.shoot)
@@ -134,7 +146,10 @@ class Viewport(QWidget):
 
     def set_scene(self, scene: Scene) -> None:
         self.set_things(scene.things, scene.up, scene.home, scene.hover)
+        self.scene = scene
         self.through.take(scene)
+        self.cropping.take(scene)
+        self.wipe.take(scene)
 
     def set_things(
         self, things: Sequence[Thing], up: str = "z", home: tuple[Vector, Vector] | None = None, hover: str = ""
@@ -149,6 +164,7 @@ class Viewport(QWidget):
         world_up: Vector = (0.0, 1.0, 0.0) if up == "y" else (0.0, 0.0, 1.0)
         turned = world_up != self.navigator.world_up
         self.touch.control, self.given = hover, tuple(things)
+        self.scene = Scene(self.given, up)
         self.shown.set_things(self.held.applied(things))
         self.editing.state = replace(self.state, marks=select.fitting(self.state.marks, things))
         self.shown.tell(self.state)
@@ -157,13 +173,14 @@ class Viewport(QWidget):
         style = self.tools.looks.style_now
         if style.up != up:
             self._set_style(replace(style, up=up))
-        fresh = not before & set(names) and not alike(old, self.shown.corners(self.state))
+        fresh = not before & set(names) and not (home is None and alike(old, self.shown.corners(self.state)))
         if fresh or turned:
             self._untouched, self._home = True, home
             self._go_home()
         else:
             self._camera_moved()
         self.outline.show_things(self.given, self.state.looks)
+        self.by_value.refresh()
         self._dress_colours()
 
     def show_readings(self, readings: Mapping[str, float]) -> None:
@@ -177,6 +194,8 @@ class Viewport(QWidget):
         self.touch.measure = self.touch.hovered = None
         self.stop_work()
         self.through.take(Scene(()))
+        self.cropping.take(Scene(()))
+        self.wipe.take(Scene(()))
         self.overlay.update()
 
     def _go_home(self) -> None:
@@ -189,7 +208,7 @@ class Viewport(QWidget):
         else:
             there = replace(self.navigator.camera, eye=cam.to_world(HOME, up), target=(0.0, 0.0, 0.0), up=up)
             width, height = self.size_of()
-            self.navigator.set_camera(cam.framed(there, self.shown.corners(self.state), width / height))
+            self.navigator.set_camera(cam.framed(there, self.shown.corners(self.state, core=True), width / height))
         self._camera_moved()
 
     # ---- where things are
@@ -205,7 +224,7 @@ class Viewport(QWidget):
     def pickable(self) -> list[tuple[Thing, Array, Bools | None]]:
         out: list[tuple[Thing, Array, Bools | None]] = []
         for thing in self.shown.things:
-            if isinstance(thing, Points | Mesh) and not thing.locked and self.shown.is_visible(thing, self.state):
+            if select.count_of(thing) and not thing.locked and self.shown.is_visible(thing, self.state):
                 marks = self.state.marks.get(thing.name)
                 out.append((thing, self.shown.matrix(thing, self.state), None if marks is None else marks.keep))
         return out
@@ -232,6 +251,7 @@ class Viewport(QWidget):
         self.tools.looks.show_fov(camera.fov)
         self.tools.check("ortho", camera.ortho)
         self.overlay.update()
+        self.wipe.moved()
         self.through.moved()
 
     def matrices(self, camera: Camera, aspect: float) -> tuple[Array, Array]:
@@ -258,7 +278,9 @@ class Viewport(QWidget):
             if (marks := self.state.marks.get(thing.name)) is not None and marks.marked is not None
         ]
         chosen = self.outline.current() if self.outline.isVisible() else ""
-        corners = np.concatenate(parts) if parts else self.shown.corners(self.state, [chosen] if chosen else [])
+        corners = (
+            np.concatenate(parts) if parts else self.shown.corners(self.state, [chosen] if chosen else [], core=True)
+        )
         self.navigator.frame(corners if len(corners) else None)
 
     def turn_about(self, place: Array) -> None:
@@ -335,12 +357,13 @@ class Viewport(QWidget):
         self.tools.looks.show_style(style)
         self.canvas.set_style(style)
 
-    def coloured(self) -> list[Points | Mesh]:
+    def coloured(self) -> list[Points | Mesh | Splats]:
         """What the colour box speaks of: the chosen thing, or all that can be coloured."""
         chosen = self.shown.thing(self.outline.current()) if self.outline.isVisible() else None
-        if chosen is not None and isinstance(chosen, Points | Mesh):
+        if chosen is not None and isinstance(chosen, Points | Mesh | Splats):
             return [chosen]
-        return [t for t in self.shown.things if isinstance(t, Points | Mesh) and self.shown.is_visible(t, self.state)]
+        kinds = Points | Mesh | Splats
+        return [t for t in self.shown.things if isinstance(t, kinds) and self.shown.is_visible(t, self.state)]
 
     def _dress_colours(self) -> None:
         things = self.coloured()
@@ -351,7 +374,7 @@ class Viewport(QWidget):
 
     def colour_by_of(self, thing: Any) -> str:
         wanted = self.state.looks.get(thing.name, Look()).colour_by
-        return str(thing.colour_by if wanted is None else wanted)
+        return str(getattr(thing, "colour_by", "") if wanted is None else wanted)
 
     def _colour_by(self, value: str) -> None:
         looks = dict(self.state.looks)
@@ -370,7 +393,10 @@ class Viewport(QWidget):
             self.tools.enable(f"select:{what}", nothing)
         hidden = any(m.hidden is not None for m in marks.values())
         self.tools.enable("select:show", "" if hidden else "Nothing is hidden.")
+        splats = any(isinstance(thing, Splats) for thing in self.shown.things)
+        self.tools.enable("select:floaters", "" if splats else "There are no Gaussian splats in this scene.")
         clip = self.state.clip
+        self.tools.enable("select:clipped", "" if clip is not None else "Nothing is clipped.")
         self.tools.enable("clip:flip", "" if isinstance(clip, ClipPlane) else "There is no clipping plane.")
         self.tools.enable("clip:reset", "" if self.shown.things else "There is nothing to clip yet.")
         kind = "none" if clip is None else "plane" if isinstance(clip, ClipPlane) else "box"
@@ -386,6 +412,7 @@ class Viewport(QWidget):
         """Nothing goes on any more: no film, no selection, no flight."""
         self.shots.stop()
         self.editing.stop()
+        self.by_value.stop()
         self.held.stop()
         self.pointer.stop()
         self.navigator.still()

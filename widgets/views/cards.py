@@ -113,6 +113,8 @@ class BusyLine(QWidget):
         self._host = parent
         self._progress: float | None = None
         self._cancellable = False
+        self.corner = (8, 8)
+        """How far from the right and the upper edge the button stands."""
         self.busy = False
         self._clock = QElapsedTimer()
         self._patience = QTimer(self, singleShot=True, interval=PATIENCE_MS)
@@ -159,7 +161,8 @@ class BusyLine(QWidget):
         """Follows the parent's size."""
         self.setGeometry(0, 0, self._host.width(), 3)
         size = self.button.sizeHint()
-        self.button.setGeometry(self._host.width() - size.width() - 8, 8, size.width(), size.height())
+        right, top = self.corner
+        self.button.setGeometry(self._host.width() - size.width() - right, top, size.width(), size.height())
 
     def _appear(self) -> None:
         self.place()

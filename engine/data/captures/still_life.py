@@ -135,17 +135,22 @@ def solids(o: Floats, d: Floats) -> Hits:
     return hits
 
 
-def traced(o: Floats, d: Floats) -> tuple[Floats, Floats, Floats]:
-    """Rays (N, 3) of unit directions -> colour (N, 3) in 0..1 multiplied by alpha, alpha (N,), and the distance (N,) to
-    the first solid surface, NaN where there is none. Behind everything is nothing: alpha 0."""
-    hits = solids(o, d)
-    there = np.isfinite(hits.t)
+def shaded(hits: Hits, d: Floats) -> Floats:
+    """The colours (N, 3) in 0..1 of what rays in directions ``d`` (N, 3) hit; what missed has no meaning."""
     light = 0.35 + 0.65 * np.clip(hits.normal @ LAMP, 0, 1)
     glance = (hits.normal * d).sum(1, keepdims=True)
     mirrored = sky(d - 2 * glance * hits.normal)
     fresnel = hits.mirror * (0.35 + 0.65 * (1 - np.clip(-glance[:, 0], 0, 1)) ** 3)
     seen = hits.colour * light[:, None] * (1 - fresnel[:, None]) + mirrored * fresnel[:, None]
-    colour = np.where(there[:, None], np.clip(seen, 0, 1), 0.0)
+    return np.asarray(np.clip(seen, 0, 1))
+
+
+def traced(o: Floats, d: Floats) -> tuple[Floats, Floats, Floats]:
+    """Rays (N, 3) of unit directions -> colour (N, 3) in 0..1 multiplied by alpha, alpha (N,), and the distance (N,) to
+    the first solid surface, NaN where there is none. Behind everything is nothing: alpha 0."""
+    hits = solids(o, d)
+    there = np.isfinite(hits.t)
+    colour = np.where(there[:, None], shaded(hits, d), 0.0)
     alpha = there.astype(np.float64)
     t, _ = box(o, d, PANE, PANE_HALF)
     with np.errstate(invalid="ignore"):
@@ -165,9 +170,9 @@ def camera(side: int) -> Intrinsics:
     return Intrinsics(side, side, focal, focal, side / 2, side / 2)
 
 
-def poses() -> Iterator[tuple[str, str, Floats]]:
+def poses(views: int = VIEWS, held_out: int = HELD_OUT) -> Iterator[tuple[str, str, Floats]]:
     """Name, split and pose of every view, on a dome in golden angles; the held-out ones lie between."""
-    for split, count in (("train", VIEWS), ("held_out", HELD_OUT)):
+    for split, count in (("train", views), ("held_out", held_out)):
         for i in range(count):
             turn = i * np.pi * (3 - np.sqrt(5)) + (0.0 if split == "train" else 1.1)
             height = 0.08 + 0.75 * (i + 0.5) / count
@@ -207,7 +212,7 @@ def _load(key: str, request: Request) -> CaptureSource:
     views = []
     path = request.cache / "captures" / f"{key}-v1.npz"
     kept = _kept(path, side)
-    places = list(poses())
+    places = list(poses(VIEWS, HELD_OUT))
     for i, (name, split, pose) in enumerate(places):
         request.report(i / len(places), f"photographing the still life, {i} of {len(places)}")
         pixels = photograph(pose, camera(side))[0] if kept is None else kept[i]

@@ -15,6 +15,13 @@ from engine.formats.scene.common import Reading, SceneFileError, named_apart, re
 from engine.formats.scene.glimpse import glimpse
 from engine.scene import Thing
 
+
+def _splats(path: Path) -> Reading[tuple[Thing, ...]]:
+    from engine.formats import splats  # which reads headers of PLY by this package
+
+    return (yield from splats.READERS[path.suffix.lower()](path))
+
+
 READERS: dict[str, Callable[[Path], Reading[tuple[Thing, ...]]]] = {
     ".ply": ply.read,
     ".obj": obj.read,
@@ -32,14 +39,19 @@ READERS: dict[str, Callable[[Path], Reading[tuple[Thing, ...]]]] = {
     ".laz": las.read,
     ".npy": arrays.read_npy,
     ".npz": arrays.read_npz,
+    ".splat": _splats,
+    ".spz": _splats,
+    ".sog": _splats,
 }
 """By the ending, small letters."""
+SOG_FOLDER = "meta.json"
+"""The name of the file by which a folder of splats is opened."""
 
 
 def read(path: str | Path) -> Reading[tuple[Thing, ...]]:
     """The things in a file; :class:`SceneFileError` where it cannot be read."""
     target = Path(path)
-    reader = READERS.get(target.suffix.lower())
+    reader = _splats if target.name.lower() == SOG_FOLDER else READERS.get(target.suffix.lower())
     if reader is None:
         refuse(target, f"its ending {target.suffix!r} is unknown", f"open one of {' '.join(READERS)}")
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from engine.formats.scene import las, pcd, ply, table
 from engine.formats.scene.common import SceneFileError, origin_for
 from engine.formats.scene.records import Column, fill_columns
-from engine.scene import Points, Thing
+from engine.scene import Points, Splats, Thing
 
 BLOCK = 16
 """Points that are read together: one seek for each."""
@@ -21,8 +21,9 @@ TEXT_BLOCK = 2048
 LAZ_BLOCK = 500
 
 
-def glimpse(path: str | Path, count: int, least: int) -> Points | None:
-    """About ``count`` of the points of a cloud; None where it has no more than ``least``, or its kind gives none."""
+def glimpse(path: str | Path, count: int, least: int) -> Points | Splats | None:
+    """About ``count`` of the points or splats of a file; None where it has no more than ``least``, or its kind gives
+    none."""
     target = Path(path)
     looks = {".ply": _ply, ".pcd": _pcd, ".las": _las, ".laz": _laz}
     looks |= dict.fromkeys((".xyz", ".pts", ".csv", ".txt", ".asc"), _table)
@@ -33,7 +34,7 @@ def glimpse(path: str | Path, count: int, least: int) -> Points | None:
         if isinstance(e, GeneratorExit | KeyboardInterrupt | SystemExit):
             raise
         return None
-    return thing if isinstance(thing, Points) else None
+    return thing if isinstance(thing, Points | Splats) else None
 
 
 def _ply(path: Path, count: int, least: int) -> Thing | None:
@@ -42,6 +43,11 @@ def _ply(path: Path, count: int, least: int) -> Thing | None:
     first = h.elements[0]
     if not h.order or first.name != "vertex" or first.count <= least or any(e.count for e in h.elements[1:]):
         return None
+    from engine.formats.splats import ply as splats  # reads headers by that module
+
+    if splats.holds_splats(h):
+        record = first.record(h.order)
+        return splats.glimpse(path, h, lambda c: _sampled(path, h.end, record, first.count, c, count)[0])
     columns = ply.columns_of(first)
     arrays, origin = _sampled(path, h.end, first.record(h.order), first.count, columns, count)
     return ply.thing_of(path, h, first, arrays, origin, None, None)

@@ -81,35 +81,38 @@ class Header:
     elements: list[Element]
     texture: str
     end: int
+    comments: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Reading[tuple[Thing, ...]]:
-    """A cloud, or a mesh where there are faces."""
+    """A cloud, a mesh where there are faces, or splats where the vertices are such."""
+    from engine.formats.splats import ply as splats  # reads headers by this module
+
     size = path.stat().st_size
     with path.open("rb") as file:
         header = read_header(path, file)
+    if splats.holds_splats(header):
+        return (yield from splats.read(path, header))
     vertex = next((e for e in header.elements if e.name == "vertex"), None)
     if vertex is None or not {"x", "y", "z"} <= {p.name for p in vertex.properties}:
-        known = "it is a compressed cloud of splats" if any(e.name == "chunk" for e in header.elements) else ""
-        refuse(path, known or "its vertices have no x, y and z", "export plain points or a mesh")
+        refuse(path, "its vertices have no x, y and z", "export plain points, splats or a mesh")
     if not vertex.plain:
         refuse(path, "its vertices have lists as properties", "export them as single numbers")
+    check_counts(path, header, size)
+    yield 0.0
+    return (yield from (_binary(path, header, size) if header.order else _ascii(path, header)))
+
+
+def check_counts(path: Path, header: Header, size: int) -> None:
+    """Complains of counts that a file of so many bytes cannot hold."""
     total = 0.0
     for e in header.elements:
-        if header.order:
-            total += e.count * e.record(header.order).itemsize
-        else:
-            total += e.count * 2 * max(1, len(e.properties))
-        need(path, e.count, 1.0 if header.order == "" else max(1, e.record(header.order).itemsize), size, e.name)
+        width = e.record(header.order).itemsize if header.order else 2 * max(1, len(e.properties))
+        need(path, e.count, max(1, width) if header.order else 1, size, e.name)
+        total += e.count * width
     if total - 1 > size - header.end:
-        there = size - header.end
-        refuse(path, f"says that it has {vertex.count:,} vertices, more than its {there:,} bytes can hold")
-    yield 0.0
-    if header.order:
-        things = yield from _binary(path, header, size)
-    else:
-        things = yield from _ascii(path, header)
-    return things
+        there, count = size - header.end, next((e.count for e in header.elements if e.name == "vertex"), 0)
+        refuse(path, f"says that it has {count:,} vertices, more than its {there:,} bytes can hold")
 
 
 def read_header(path: Path, file: IO[bytes]) -> Header:
@@ -117,6 +120,7 @@ def read_header(path: Path, file: IO[bytes]) -> Header:
     if not text.startswith(b"ply"):
         refuse(path, "is no PLY file: it does not begin with the word ply", "open it by its true ending")
     order, elements, texture, at = None, [], "", 0
+    comments: list[str] = []
     while True:
         end = text.find(b"\n", at)
         if end < 0:
@@ -130,8 +134,10 @@ def read_header(path: Path, file: IO[bytes]) -> Header:
                 if kind not in ORDERS:
                     refuse(path, f"its format is {kind[:30]!r}", f"it must be one of {', '.join(ORDERS)}")
                 order = ORDERS[kind]
-            case ["comment", word, *rest] if word.lower().rstrip(":") == "texturefile":
-                texture = " ".join(rest)
+            case ["comment", word, *rest]:
+                comments.append(" ".join([word, *rest]))
+                if word.lower().rstrip(":") == "texturefile":
+                    texture = " ".join(rest)
             case ["element", name, number]:
                 if not number.lstrip("-").isdecimal() or len(number) > 18:
                     refuse(path, f"says that it has {number[:30]} {name[:30]}")
@@ -153,7 +159,7 @@ def read_header(path: Path, file: IO[bytes]) -> Header:
     for e in elements:
         if len({p.name for p in e.properties}) != len(e.properties):
             refuse(path, f"its element {e.name[:30]!r} has a property twice")
-    return Header(order, elements, texture, at)
+    return Header(order, elements, texture, at, tuple(comments))
 
 
 # ---- binary ---------------------------------------------------------------------------------------------------------

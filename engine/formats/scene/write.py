@@ -1,7 +1,8 @@
-"""Scenes to files: PLY, OBJ, GLB, XYZ. Knows no study and no window.
+"""Scenes to files: PLY, OBJ, GLB, XYZ, and splats by :mod:`engine.formats.splats`. Knows no study and no window.
 
 A file has no list of things with transforms, but for GLB: positions are written as they stand in the world, with
 origins and transforms applied, in double precision where single would not hold them. What is hidden is written too.
+Where only points, lines and meshes can be, splats are points of their colours without what changes with the view.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from engine.formats.runs import write_atomic
+from engine.formats.atomic import write_atomic
 from engine.formats.scene.common import origin_for, refuse
-from engine.scene import Lines, Mesh, Points, Thing
+from engine.formats.splats import ENDINGS, encode, points_of
+from engine.scene import Lines, Mesh, Points, Splats, Thing
 
 SLICE = 50_000
 WHITE = (204, 204, 204)
@@ -27,9 +29,10 @@ COLOURS = {"orange": "#e69f00", "purple": "#b07cd8", "blue": "#56b4e9", "green":
 
 
 def write(path: str | Path, things: Sequence[Thing]) -> None:
-    """Writes the points, meshes and, in GLB and OBJ, lines of a scene; :class:`SceneFileError` if that cannot be."""
+    """Writes the points, meshes and, in GLB and OBJ, lines of a scene, or its splats; :class:`SceneFileError` if that
+    cannot be."""
     target = Path(path)
-    writer = WRITERS.get(target.suffix.lower())
+    writer = WRITERS.get(max((e for e in WRITERS if target.name.lower().endswith(e)), key=len, default=""))
     if writer is None:
         refuse(target, f"its ending {target.suffix!r} is unknown", f"use one of {' '.join(WRITERS)}")
     try:
@@ -67,10 +70,15 @@ def _faces(mesh: Mesh) -> np.ndarray:
 
 
 def _solid(target: Path, things: Sequence[Thing]) -> list[Points | Mesh]:
-    chosen = [t for t in things if isinstance(t, Points | Mesh)]
+    chosen = [t for t in _pointed(things) if isinstance(t, Points | Mesh)]
     if not chosen:
         refuse(target, f"holds points and meshes, and this scene has neither among its {len(things)} things")
     return chosen
+
+
+def _pointed(things: Sequence[Thing]) -> list[Thing]:
+    """The things with points for splats."""
+    return [points_of(t) if isinstance(t, Splats) else t for t in things]
 
 
 def _local(thing: Points | Mesh) -> Any:
@@ -104,6 +112,10 @@ def _one(thing: Thing) -> tuple[int, int, int]:
 
 
 def _ply(target: Path, things: Sequence[Thing]) -> bytes:
+    if any(isinstance(t, Splats) for t in things):
+        if any(isinstance(t, Points | Mesh) for t in things):
+            refuse(target, "holds either splats or points and meshes, not both", "mark the ones and export those")
+        return _splats(target, things)
     chosen = _solid(target, things)
     places = [world(t, _local(t)) for t in chosen]
     sample = np.concatenate([p[:: max(1, len(p) // 512)] for p in places])
@@ -192,7 +204,7 @@ def _rounded(thing: Points | Mesh) -> np.ndarray:
 
 def _obj(target: Path, things: Sequence[Thing]) -> bytes:
     """An object for each thing; pictures and materials go into files beside it."""
-    chosen = [t for t in things if isinstance(t, Points | Mesh | Lines)]
+    chosen = [t for t in _pointed(things) if isinstance(t, Points | Mesh | Lines)]
     if not chosen:
         refuse(target, f"holds points, meshes and lines, and this scene has none among its {len(things)} things")
     out, materials = io.StringIO(), []
@@ -284,7 +296,7 @@ class _Glb:
 
 def _glb(target: Path, things: Sequence[Thing]) -> bytes:
     """A node with its own transform for each thing; the origin is part of that."""
-    chosen = [t for t in things if isinstance(t, Points | Mesh | Lines)]
+    chosen = [t for t in _pointed(things) if isinstance(t, Points | Mesh | Lines)]
     chosen = [t for t in chosen if len(t.ends if isinstance(t, Lines) else _local(t))]
     if not chosen:
         refuse(target, f"holds points, meshes and lines, and this scene has none among its {len(things)} things")
@@ -340,5 +352,21 @@ def _primitive(glb: _Glb, thing: Points | Mesh | Lines) -> dict[str, Any]:
     return primitive
 
 
+# ---- splats ---------------------------------------------------------------------------------------------------------
+
+
+def _splats(target: Path, things: Sequence[Thing]) -> bytes:
+    chosen = [t for t in things if isinstance(t, Splats)]
+    if not chosen:
+        refuse(target, f"holds splats, and this scene has none among its {len(things)} things")
+    steps = encode(target, chosen)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value[1]
+
+
 WRITERS = {".ply": _ply, ".obj": _obj, ".glb": _glb, ".xyz": _xyz}
+WRITERS |= {ending: _splats for ending in ENDINGS if ending not in WRITERS}
 """By the ending: the bytes of a file of some things."""

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.data.captures.capture import View
 from engine.data.captures.source import Photo
 from engine.data.rays import CaptureRays, Rays
 from engine.nn.generator.generator import weights_state
 from engine.nn.looking import things as things_of
+from engine.nn.looking.crop import cut
+from engine.nn.looking.likeness import WINDOW, window_pixels, window_ssim
 from engine.nn.looking.live_view import LiveView, Seen
 from engine.nn.looking.pictures import RaySamples, Rendered, distances, joined, shades
+from engine.nn.looking.truth import shrunk
 from engine.nn.pictures import array
 from engine.params import BadValue
 from engine.probes import Place, camera_of
@@ -38,6 +41,8 @@ DRAG_SECONDS = 0.04
 """How long a picture may take while a hand moves."""
 FIRST_DRAG_RAYS = 600
 """Rays of the first picture while a hand moves, when it is not known yet how long a ray takes."""
+EACH = 50
+"""Held-out pixels for each of which there is a window whose similarity is measured: about as many rays again."""
 LEAST_WIDTH = 12
 SLOPE = 8e-3
 """Distance over which the density's slope is measured, as a share of the bounds."""
@@ -59,6 +64,7 @@ class RadianceStudy(Study):
     _ray_seconds: float | None = None
     _live: tuple[int, LiveView] | None = None
     _kept: dict[str, Any] | None = None
+    _planes: Doubles | None = None
 
     # ---- what a study gives ----
 
@@ -82,6 +88,11 @@ class RadianceStudy(Study):
             box = np.array([[-HALF_SIDE] * 3, [HALF_SIDE] * 3])
         return torch.tensor(np.asarray(box), dtype=torch.float32, device=self.device)
 
+    def within_crop(self, origins: Tensor, directions: Tensor, near: Tensor, far: Tensor) -> tuple[Tensor, Tensor]:
+        """What a picture's crop leaves of rays (R, 3) between ``near`` and ``far`` (R,), 0 and 0 where nothing: a study
+        asks for it where it finds out where its rays begin and end. While it learns nothing is cropped."""
+        return (near, far) if self._planes is None else cut(self._planes, origins, directions, near, far)
+
     # ---- the ground, and the held-out figures ----
 
     @property
@@ -102,15 +113,44 @@ class RadianceStudy(Study):
 
     def evaluate(self, batch: Rays) -> dict[str, Tensor]:
         seen = self.render_rays(batch.origins, batch.directions, self.ground)
-        return {"mse": (seen.rgb - batch.over(self.ground)).square().mean(1)}
+        values = {"mse": (seen.rgb - batch.over(self.ground)).square().mean(1)}
+        photos = self.source.photos["held_out"] or self.source.photos["train"]
+        if all(min(photo.pixels.shape[:2]) >= WINDOW for photo in photos):
+            alike = self._alike(photos, batch.view[::EACH], batch.directions[::EACH])
+            values["ssim"] = alike.repeat_interleave(EACH)[: len(batch)]
+        return values
+
+    def _alike(self, photos: Sequence[Photo], view: Tensor, directions: Tensor) -> Tensor:
+        """The structural similarity (K,) of windows about the pixels of rays (K, 3) of photographs ``view`` (K,)."""
+        truths, counts, origins, ways = [], [], [], []
+        for number, way in zip(view.tolist(), directions.double().cpu().numpy(), strict=True):
+            photo = photos[number]
+            camera, pose = photo.view.camera, photo.view.pose
+            place = torch.from_numpy(camera.project((way @ pose[:3, :3])[None])[0]).nan_to_num().long()
+            pick = window_pixels(place[:1], place[1:], camera.width, camera.height)[0]
+            own = self.source.directions(camera)[pick.to(self.device)].double().cpu().numpy()
+            shown = np.where(np.isfinite(own), own, [0.0, 0.0, -1.0]) @ pose[:3, :3].T  # a lens shows no more there
+            ways.append(shown / np.linalg.norm(shown, axis=1, keepdims=True))
+            origins.append(np.broadcast_to(photo.view.centre, shown.shape))
+            pixels = photo.pixels.reshape(-1, photo.pixels.shape[-1])[pick.numpy()].astype(np.float32) / np.float32(255)
+            alpha = pixels[:, 3:] if pixels.shape[1] == 4 else np.ones_like(pixels[:, :1])
+            truths.append(pixels[:, :3] * alpha + (1 - alpha) * array(self.ground))
+            counts.append(np.ones(len(pick), bool) if photo.mask is None else photo.mask.ravel()[pick.numpy()] > 127)
+        o, d = (torch.tensor(np.concatenate(x), dtype=torch.float32, device=self.device) for x in (origins, ways))
+        truth = torch.tensor(np.stack(truths), dtype=torch.float32, device=self.device)
+        seen = self.render_rays(o, d, self.ground).rgb.clamp(0, 1).view(truth.shape)
+        counted = torch.tensor(np.stack(counts), device=self.device)[..., None]
+        return window_ssim(truth, torch.where(counted, seen, truth))
 
     def figures(self, means: dict[str, float]) -> dict[str, float]:
         return {**means, **({"psnr": decibels(means["mse"])} if "mse" in means else {})}
 
     # ---- pictures ----
 
-    def _shoot(self, origins: Tensor, directions: Tensor, ground: Tensor) -> Generator[float, None, Rendered]:
-        """:meth:`render_rays` with progress 0..1 in between; it also learns how long a ray takes."""
+    def _shoot(
+        self, origins: Tensor, directions: Tensor, ground: Tensor, planes: Doubles | None = None
+    ) -> Generator[float, None, Rendered]:
+        """:meth:`render_rays` within ``planes`` with progress 0..1 in between; it also learns how long a ray takes."""
         parts: list[Rendered] = []
         begun = time.perf_counter()
         for at in range(0, len(origins), AT_ONCE):
@@ -118,7 +158,11 @@ class RadianceStudy(Study):
                 spent = time.perf_counter()
                 yield at / len(origins)
                 begun += time.perf_counter() - spent  # what others did meanwhile is not the rays' time
-            parts.append(self.render_rays(origins[at : at + AT_ONCE], directions[at : at + AT_ONCE], ground))
+            self._planes = planes  # not over a yield: the study learns meanwhile
+            try:
+                parts.append(self.render_rays(origins[at : at + AT_ONCE], directions[at : at + AT_ONCE], ground))
+            finally:
+                self._planes = None
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self._ray_seconds = (time.perf_counter() - begun) / max(1, len(origins))
@@ -131,9 +175,12 @@ class RadianceStudy(Study):
         sides = [self.density(points + shift) - self.density(points - shift) for shift in shifts]
         return torch.nn.functional.normalize(-torch.stack(sides, 1), dim=1)
 
-    def _renderer(self, camera: str, mode: str) -> Callable[..., Generator[float, None, Seen]]:
-        """What takes pictures with ``camera`` in a mode: (width, height, where in its pixel each ray goes) -> Seen."""
-        eye, ways, forward = _placed(camera)
+    def _renderer(
+        self, camera: str, mode: str, planes: Doubles | None = None
+    ) -> Callable[..., Generator[float, None, Seen]]:
+        """What takes pictures of what is within ``planes`` with ``camera`` in a mode: (width, height, where in its
+        pixel each ray goes) -> Seen."""
+        eye, ways, forward = placed(camera)
         low, high = array(self.bounds)
         reach = (
             float(np.linalg.norm(np.clip(eye, low, high) - eye)),
@@ -145,7 +192,7 @@ class RadianceStudy(Study):
             out = ways(width, height, shift)
             directions = torch.from_numpy(out.astype(np.float32)).to(self.device)
             origins = torch.tensor(eye, dtype=torch.float32, device=self.device).expand_as(directions)
-            seen = yield from self._shoot(origins, directions, black)
+            seen = yield from self._shoot(origins, directions, black, planes)
             normal = seen.normal
             if mode == "normals" and normal is None:
                 normal = self.normals(origins + distances(seen)[:, None] * directions)
@@ -187,17 +234,8 @@ class RadianceStudy(Study):
     def _photo_rays(self, photo: Photo, shrink: int) -> tuple[Tensor, Tensor, Floats, NDArray[np.bool_]]:
         """Origins and directions (R, 3), the photograph's colours (H, W, 3) on the ground and where it counts (H, W),
         with ``shrink`` x ``shrink`` pixels averaged to one."""
-        camera = photo.view.camera
-        w, h = max(1, camera.width // shrink), max(1, camera.height // shrink)
-        small = replace(
-            camera,
-            width=w,
-            height=h,
-            fx=camera.fx / shrink,
-            fy=camera.fy / shrink,
-            cx=camera.cx / shrink,
-            cy=camera.cy / shrink,
-        )
+        small = shrunk(photo.view.camera, shrink)
+        w, h = small.width, small.height
         own = small.directions(small.centres())
         good = np.isfinite(own[:, 0])
         own = np.where(good[:, None], own, [0.0, 0.0, -1.0]) @ photo.view.pose[:3, :3].T
@@ -252,20 +290,33 @@ class RadianceStudy(Study):
         made: tuple[Thing, ...] = self._keep("frustums", (), make)
         return made
 
-    def _frame(self) -> tuple[Thing, ...]:
+    def _frame(self, planes: Doubles | None = None) -> tuple[Thing, ...]:
+        """The edges of the bounds; none where the view's own box stands within them."""
+        if planes is not None and len(planes):
+            return ()
         return (self._keep("box", (), lambda: things_of.box_lines(array(self.bounds))),)
+
+    def stand(self, camera: str) -> str:
+        """A camera's text, of '' that of the first held-out photograph."""
+        if camera:
+            return camera
+        view = (self.source.photos["held_out"] or self.source.photos["train"])[0].view
+        return things_of.camera_text(view, self._ahead(view))
+
+    def _ahead(self, view: View) -> float:
+        """How far before a camera the middle of the bounds is, along its viewing direction."""
+        middle = array(self.bounds).mean(0).astype(np.float64)
+        return max(float((middle - view.centre) @ -view.pose[:3, 2]), 0.5)
 
     def _home(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Where the camera stands at first: at the first held-out photograph, or the first of all."""
         photos = self.source.photos["held_out"] or self.source.photos["train"]
         view = photos[0].view
-        middle = array(self.bounds).mean(0).astype(np.float64)
-        ahead = max(float((middle - view.centre) @ -view.pose[:3, 2]), 0.5)
-        eye, target = view.centre, view.centre - ahead * view.pose[:3, 2]
+        eye, target = view.centre, view.centre - self._ahead(view) * view.pose[:3, 2]
         return (float(eye[0]), float(eye[1]), float(eye[2])), (float(target[0]), float(target[1]), float(target[2]))
 
 
-def _placed(camera: str) -> tuple[Doubles, Callable[[int, int, tuple[float, float]], Doubles], Doubles]:
+def placed(camera: str) -> tuple[Doubles, Callable[[int, int, tuple[float, float]], Doubles], Doubles]:
     """The eye (3,) of a camera's text; what gives the unit directions (H * W, 3) of a picture's rays, row by row; and
     the viewing direction (3,)."""
     eye, target, up, fov = camera_of(camera)

@@ -23,6 +23,8 @@ FIRST = 900
 SMALLEST = 24
 """Pixels along the shorter side at least: of fewer nothing can be made out, and the last picture, bent to the camera,
 stands between two of them."""
+STILL = 8.0
+"""Seconds that a picture at rest may take at most, where nobody has said how large it is to be."""
 GROWTH = 4.0
 """So many times the pixels has each picture at rest of the one before."""
 PASSES = 8
@@ -74,23 +76,28 @@ class LiveView:
         share = max(math.sqrt(pixels / (width * height)), SMALLEST / min(width, height))
         return (width, height) if share >= 1 else (max(1, round(width * share)), max(1, round(height * share)))
 
-    def plan(self, width: int, height: int) -> list[tuple[int, int]]:
-        """The sizes that follow each other at rest, the last one the whole."""
-        sizes = [self.size(width, height, LEARNING)]
-        while sizes[-1] != (width, height):
-            share = math.sqrt(GROWTH * sizes[-1][0] * sizes[-1][1] / (width * height))
-            sizes.append((round(width * share), round(height * share)) if share < 0.8 else (width, height))
+    def plan(
+        self, width: int, height: int, still: float = math.inf, first: tuple[int, int] | None = None
+    ) -> list[tuple[int, int]]:
+        """The sizes that follow each other at rest from ``first`` on, the last one the whole, or what of it can be
+        rendered in ``still`` seconds."""
+        goal = self.size(width, height, still) if self.per_pixel else (width, height)
+        sizes = [first or self.size(width, height, LEARNING)]
+        while sizes[-1][0] * sizes[-1][1] < goal[0] * goal[1]:
+            share = math.sqrt(GROWTH * sizes[-1][0] * sizes[-1][1] / (goal[0] * goal[1]))
+            sizes.append((round(goal[0] * share), round(goal[1] * share)) if share < 0.8 else goal)
         return sizes
 
     def shots(
         self, width: int, height: int, render: Render, *, dragging: bool, version: Callable[[], int],
-        passes: int = PASSES,
+        passes: int = PASSES, still: float = math.inf,
     ) -> Iterator[float | Shot]:  # fmt: skip
         """Ever better pictures, with progress 0..1 between them.
 
         While ``dragging`` there is one, as large as may be rendered in :data:`MOVING` seconds. At rest one of
-        :data:`LEARNING` seconds is followed by larger ones, and the whole by means of up to ``passes`` with other
-        rays; where ``version()``, a number that the weights change, becomes another, the last picture is the answer.
+        :data:`LEARNING` seconds is followed by larger ones, and the last, the whole or what of it can be rendered in
+        ``still`` seconds, by means of up to ``passes`` with other rays; where ``version()``, a number that the weights
+        change, becomes another, the last picture is the answer.
         """
         if dragging:
             seen = yield from self._timed(render, *self.size(width, height, MOVING), MIDDLE, 0.0, 1.0)
@@ -98,11 +105,12 @@ class LiveView:
             return
         began, sizes, last = version(), self.plan(width, height), None
         work = sum(w * h for w, h in sizes) + (passes - 1) * width * height
-        done = 0
-        for number, (w, h) in enumerate(sizes):
-            whole = number == len(sizes) - 1
+        done = number = 0
+        while number < len(sizes):
+            w, h = sizes[number]
             total: Seen | None = None
-            for turn in range(passes if whole else 1):
+            turn = 0
+            while turn < (passes if number == len(sizes) - 1 else 1):
                 shift = MIDDLE if turn == 0 else (_mirrored(turn, 2), _mirrored(turn, 3))
                 steps = self._timed(render, w, h, shift, done / work, (done + w * h) / work)
                 while True:
@@ -117,11 +125,16 @@ class LiveView:
                         return
                 total = found if total is None else mixed(total, found, turn)
                 done += w * h
+                if number == turn == 0:  # what a pixel takes is known now
+                    sizes = self.plan(width, height, still, (w, h))
+                    work = sum(w * h for w, h in sizes) + (passes - 1) * sizes[-1][0] * sizes[-1][1]
                 last = Shot(total, done / work if done < work else 1.0, turn + 1)
                 yield last
                 if last.progress < 1 and version() != began:
                     yield Shot(last.seen, 1.0, last.rays)
                     return
+                turn += 1
+            number += 1
 
     def _timed(
         self, render: Render, width: int, height: int, shift: tuple[float, float], begin: float, end: float

@@ -15,26 +15,37 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.crop import Crop
 from engine.geometry.isosurface import Surface, extract
 from engine.nn.generator.generator import weights_state
 from engine.nn.looking import things as things_of
-from engine.nn.looking.common import RadianceStudy, decibels
-from engine.nn.looking.pictures import MODES, RaySamples, Rendered
+from engine.nn.looking import truth
+from engine.nn.looking.common import decibels
+from engine.nn.looking.compared import ERROR, NO_LEGEND, USUAL, Compared
+from engine.nn.looking.crop import planes_array, region, trimmed
+from engine.nn.looking.likeness import ssim
+from engine.nn.looking.live_view import STILL
+from engine.nn.looking.pictures import FULL_COST, MODES, RaySamples, Rendered, distances
 from engine.nn.pictures import array
 from engine.payloads import Curves, ImageGrid
 from engine.probes import Camera, Choice, Item, Number, Place, Places, Toggle, probe, size_of
-from engine.scene import Field, Mesh, Render, Scene, Thing
+from engine.scene import Field, Mesh, Points, Render, Scene, Thing
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
-__all__ = ["RadianceProbes", "RaySamples", "Rendered", "decibels"]
+__all__ = ["RadianceProbes", "RaySamples", "Rendered", "decibels", "ssim"]
 
 DRAG_CELLS, COARSE_CELLS = 20, 32
 """Cells along the longest side of a surface while a hand moves, and of the first of two."""
-USUAL = 4, 3
-"""The shape of a picture where the camera does not tell one."""
-CAMERA = Camera("2.6,-2.2,1.3/0,0,0/0,0,1/40", text="Where the picture is taken from.")
-MODE = Choice(MODES, text="What is shown of each pixel; cost is how often the network was asked for it.")
+DRAG_POINTS, COVERED = 2000, 0.5
+"""Rays of a point cloud while a hand moves; what of a pixel the field has to cover for its ray to end in it."""
+NOTHING = Surface(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, 3), np.float32), 0, 0.0, 0.0)
+UNTOLD, WIDEST = 160, 1280
+"""Pixels across the view where neither a person nor a window says how many, and where the window does at most."""
+CAMERA = Camera("", text="Where the picture is taken from; at first where the first held-out photograph was.")
+CROP = Crop(text="What is outside the clipping box is left out: drag it in a picture, from the scissors above it.")
+COST_LEGEND = "network calls", tuple((math.log1p(n) / math.log1p(FULL_COST), f"{n}") for n in (0, 3, 15, 63, 255, 1023))
 
 
 @dataclass(frozen=True)
@@ -55,57 +66,104 @@ PHOTO = Photograph(text="Which photograph is looked at; held-out ones were not l
 PIXEL = Pixel(((0.5, 0.5, 0.0),), text="The pixel that the ray goes through: drag the handle over the photograph.")
 
 
-class RadianceProbes(RadianceStudy):
-    """The probes; what a study gives for them is said in :class:`RadianceStudy`."""
+class RadianceProbes(Compared):
+    """The probes; what a study gives for them is said in :class:`engine.nn.looking.common.RadianceStudy`."""
 
     @probe(
         Scene,
         title="View",
         refresh=1.0,
         camera=CAMERA,
-        mode=MODE,
-        width=Number(160, 16, 1920, log=True, text="Pixels across the picture once nothing moves."),
+        mode=Choice((*MODES, ERROR), text="What is shown of each pixel; cost is how often the network was asked, "
+                    "error how far it is from the photograph at whose place the view stands."),
+        width=Number(0, 0, 1920, text="Pixels across the picture once nothing moves; 0: as many as the window has, if "
+                     "a picture of them takes seconds only."),
         passes=Number(2, 1, 32, log=True, text="Rays through each pixel, one after another, for smooth edges."),
         cameras=Toggle(False, text="Whether the cameras stand in the picture; a click on one looks through it."),
-    )
-    def view(self, camera: str, mode: str, width: int, passes: int, cameras: bool) -> Iterator[float | Scene]:
+        photograph=Toggle(True, text="Whether the photograph lies over a part of the picture, up to a line that can be "
+                          "dragged, where the view stands at its place."),
+        crop=CROP,
+        whole=Toggle(False, text="Whether a picture is finished though the network learns meanwhile, as those of a "
+                     "film are."),
+    )  # fmt: skip
+    def view(
+        self,
+        camera: str,
+        mode: str,
+        width: int,
+        passes: int,
+        cameras: bool,
+        photograph: bool,
+        crop: str,
+        whole: bool,
+    ) -> Iterator[float | Scene]:
         """The field as the view's camera sees it: coarse while a hand moves or the network learns, finer and finer
         at rest."""
-        w, h = size_of(camera) or USUAL
-        full = width, max(1, min(2 * width, round(width * h / w)))
+        camera = self.stand(camera)
+        told = size_of(camera)
+        w, h = told or USUAL
+        across = width or (min(w, WIDEST) if told else UNTOLD)
+        full = across, max(1, min(2 * across, round(across * h / w)))
         around: tuple[Thing, ...] = (*self._frustums(), *self._frame()) if cameras else ()
+        planes = planes_array(crop)
+        photo = truth.standing(camera, (*self.source.photos["held_out"], *self.source.photos["train"]))
+        laid = photo is not None and photograph and mode != ERROR and not whole
+        over = self._overlaid(photo, camera, h) if photo is not None and laid else None
+        wanted = "RGB" if mode == ERROR else mode
         for part in self._live_view().shots(
             *full,
-            self._renderer(camera, mode),
+            self._renderer(camera, wanted, planes),
             dragging=self.dragging,
-            version=lambda: weights_state(self),
+            version=(lambda: 0) if whole else (lambda: weights_state(self)),
             passes=passes,
+            still=math.inf if width or whole else STILL,
         ):
             if isinstance(part, float):
                 yield part
                 continue
-            seen = part.seen
+            words = f"{mode}, {part.size[0]} x {part.size[1]} pixels, {part.rays} of {passes} rays each"
+            field = Field(
+                name="field",
+                image=part.seen.image,
+                alpha=part.seen.alpha,
+                depth=part.seen.depth,
+                camera=camera,
+                truth=over,
+                legend=COST_LEGEND if mode == "cost" else NO_LEGEND,
+                planes=planes,
+            )
+            if photo is not None and wanted == "RGB":
+                field, figures = self._held_against(field, photo, mode, part.size == full and not self.dragging)
+                words = f"{photo.view.name}: {figures}; {words}"
+            elif mode == ERROR:
+                words = (
+                    "No photograph was taken from here: switch the cameras on and click one, then its error is shown"
+                )
             yield Scene(
-                (Field(name="field", image=seen.image, alpha=seen.alpha, depth=seen.depth, camera=camera), *around),
-                caption=f"{mode}, {part.size[0]} x {part.size[1]} pixels, {part.rays} of {passes} rays each",
-                readings={"network calls per ray": seen.cost},
-                home=self._home(),
+                (field, *around),
+                caption=words,
+                readings={"network calls per ray": part.seen.cost},
                 progress=part.progress,
                 camera_control="camera",
+                crop_control="crop",
+                whole_control="whole",
+                world=self._world,
             )
 
     @probe(
         Render,
         title="Picture",
         camera=CAMERA,
-        mode=MODE,
+        mode=Choice(MODES, text="What is shown of each pixel; cost is how often the network was asked for it."),
         width=Number(160, 16, 1920, log=True, text="The picture's width in pixels."),
         height=Number(120, 16, 1080, log=True, text="The picture's height in pixels."),
+        crop=CROP,
     )
-    def render(self, camera: str, mode: str, width: int, height: int) -> Iterator[float | Render]:
+    def render(self, camera: str, mode: str, width: int, height: int, crop: str) -> Iterator[float | Render]:
         """The field as one camera sees it, on white where the photographs have a transparent ground."""
+        camera = self.stand(camera)
         width, height = self._budgeted(width, height) if self.dragging else (width, height)
-        seen = yield from self._renderer(camera, mode)(width, height)
+        seen = yield from self._renderer(camera, mode, planes_array(crop))(width, height)
         behind = (1 - seen.alpha[..., None]) * array(self.ground) if mode == "RGB" else np.float32(0)
         words = f"{mode}, {width} x {height} pixels, {seen.cost:.3g} network calls each"
         yield Render((seen.image + behind).clip(0, 1), seen.depth, seen.alpha, words)
@@ -124,18 +182,18 @@ class RadianceProbes(RadianceStudy):
         chosen = self.photo(photo)
         most = min(width, self._budgeted(width, width)[0]) if self.dragging else width
         shrink = max(1, math.ceil(chosen.view.camera.width / most))
-        origins, directions, truth, counts = self._photo_rays(chosen, shrink)
+        origins, directions, shown, counts = self._photo_rays(chosen, shrink)
         seen = yield from self._shoot(origins, directions, self.ground)
-        image = array(seen.rgb).clip(0, 1).reshape(truth.shape)
-        off = np.where(counts[..., None], np.abs(image - truth), 0).astype(np.float32)
+        image = array(seen.rgb).clip(0, 1).reshape(shown.shape)
+        off = np.where(counts[..., None], np.abs(image - shown), 0).astype(np.float32)
         mse = float(np.square(off[counts]).mean()) if counts.any() else 0.0
-        size = f"{truth.shape[1]} x {truth.shape[0]}"
+        size = f"{shown.shape[1]} x {shown.shape[0]}"
         words = f"{chosen.view.name}, {size}: PSNR {decibels(mse):.2f} dB"
-        likeness = ssim(truth, image)
+        likeness = ssim(shown, image)
         if likeness is not None:
             words += f", SSIM {likeness:.3f}"
         yield ImageGrid(
-            np.stack([truth, image, (4 * off).clip(0, 1)]),
+            np.stack([shown, image, (4 * off).clip(0, 1)]),
             columns=3,
             captions=("photograph", "rendered", "difference x 4"),
             caption=words,
@@ -199,13 +257,16 @@ class RadianceProbes(RadianceStudy):
         Scene,
         title="Surface",
         level=Number(10.0, 0.1, 1000.0, log=True, text="The density at which the surface is taken."),
-        resolution=Number(64, 16, 256, log=True, text="Cells along the longest side of the bounds."),
+        resolution=Number(64, 16, 256, log=True, text="Cells along the longest side of the bounds, or of the crop."),
         cameras=Toggle(False, text="Whether the cameras stand around it."),
+        crop=CROP,
     )
-    def surface(self, level: float, resolution: int, cameras: bool) -> Iterator[float | Scene]:
-        """Where the density reaches a level, by marching cubes, in the colours that rays straight onto it see."""
-        low, high = array(self.bounds)
-        around: tuple[Thing, ...] = (*self._frustums(), *self._frame()) if cameras else self._frame()
+    def surface(self, level: float, resolution: int, cameras: bool, crop: str) -> Iterator[float | Scene]:
+        """Where the density reaches a level, by marching cubes, in the colours that rays straight onto it see. Saved as
+        GLB or PLY it stands where the photographs' own cameras have it."""
+        planes = planes_array(crop)
+        around: tuple[Thing, ...] = (*self._frustums(), *self._frame()) if cameras else self._frame(planes)
+        box = region(planes, *array(self.bounds))
 
         def value(points: Floats) -> Floats:
             return -array(self.density(torch.from_numpy(np.ascontiguousarray(points)).to(self.device)))
@@ -214,26 +275,80 @@ class RadianceProbes(RadianceStudy):
         if not self.dragging and resolution > COARSE_CELLS:
             cells.append(resolution)
         for i, n in enumerate(cells):
-            found = yield from extract(value, low, high, n, level=-level)
-            thing = yield from self._coloured_mesh(found, 2 * float((high - low).max()) / n)
-            nothing = () if len(found.faces) else (f"No density of {level:g} yet: train further, or lower the level.",)
+            found = NOTHING
+            if box is not None:
+                found = trimmed((yield from extract(value, *box, n, level=-level)), planes)
+            size = float(array(self.bounds[1] - self.bounds[0]).max())
+            thing = yield from self._coloured_mesh(found, 2 * size / n, planes)
             yield Scene(
                 (thing, *around),
                 caption=f"σ = {level:g}, {n} cells along the longest side",
                 readings={"triangles": float(len(found.faces))},
-                notices=nothing,
+                notices=self._nothing(len(found.faces), box is not None, f"No density of {level:g} yet"),
                 progress=1.0 if i == len(cells) - 1 else 0.2,
+                crop_control="crop",
+                world=self._world,
             )
 
-    def _coloured_mesh(self, found: Surface, away: float) -> Generator[float, None, Mesh]:
+    def _coloured_mesh(self, found: Surface, away: float, planes: Doubles) -> Generator[float, None, Mesh]:
         """The surface with the colours that rays see which come straight down onto it from ``away``."""
         rgb = None
         if len(found.vertices):
             out = torch.from_numpy(found.normals).to(self.device)
             places = torch.from_numpy(found.vertices).to(self.device)
-            seen = yield from self._shoot(places + away * out, -out, torch.full((3,), 0.5, device=self.device))
+            seen = yield from self._shoot(places + away * out, -out, torch.full((3,), 0.5, device=self.device), planes)
             rgb = np.round(array(seen.rgb).clip(0, 1) * 255).astype(np.uint8)
         return Mesh(name="surface", vertices=found.vertices, faces=found.faces, normals=found.normals, rgb=rgb)
+
+    @probe(
+        Scene,
+        title="Point cloud",
+        count=Number(20_000, 100, 1_000_000, log=True, text="Pixels of the photographs whose rays are followed."),
+        level=Number(1.0, 0.0, 1000.0, text="The density that there has to be where a ray ends on average."),
+        cameras=Toggle(False, text="Whether the cameras stand around it."),
+        crop=CROP,
+    )
+    def cloud(self, count: int, level: float, cameras: bool, crop: str) -> Iterator[float | Scene]:
+        """Where rays through pixels of the photographs end, in the colours that they see. Saved as PLY or GLB it stands
+        where the photographs' own cameras have it."""
+        planes = planes_array(crop)
+        around: tuple[Thing, ...] = (*self._frustums(), *self._frame()) if cameras else self._frame(planes)
+        total = self.source.train.count
+        count = min(count, DRAG_POINTS if self.dragging else count, total)
+        pick = torch.from_numpy(np.sort(np.random.Generator(np.random.PCG64(0)).choice(total, count, replace=False)))
+        rays = self.source.train.rays(pick.to(self.device))
+        black = torch.zeros(3, device=self.device)
+        seen = yield from self._shoot(rays.origins, rays.directions, black, planes)
+        places = rays.origins + distances(seen)[:, None] * rays.directions
+        keep = (seen.alpha > COVERED).nonzero()[:, 0]
+        keep = keep[self.density(places[keep]) >= level]  # the mean of two surfaces lies on neither
+        rgb = (seen.rgb[keep] / seen.alpha[keep, None]).clamp(0, 1)
+        points = Points(
+            name="points",
+            xyz=array(places[keep]),
+            rgb=np.round(array(rgb) * 255).astype(np.uint8),
+            normals=array(self.normals(places[keep])),
+            size=2.0,
+        )
+        yield Scene(
+            (points, *around),
+            caption=f"{len(keep):,} of {count:,} rays end where the density is {level:g} or more",
+            readings={"points": float(len(keep))},
+            notices=self._nothing(len(keep), True, "No ray of these ends in the field yet"),
+            crop_control="crop",
+            world=self._world,
+        )
+
+    def _nothing(self, found: int, room: bool, reason: str) -> tuple[str, ...]:
+        """What is said where nothing was found."""
+        if not room:
+            return ("The crop leaves nothing of the bounds: choose No clipping under the scissors, or move the box.",)
+        return () if found else (f"{reason}: train further, lower the level, or widen the crop.",)
+
+    @property
+    def _world(self) -> Doubles:
+        """From the frame of the capture's own files to this one."""
+        return self.source.source.capture.world
 
     @probe(Scene, title="Cameras", points=Toggle(True, text="Whether the capture's sparse points are shown."))
     def cameras(self, points: bool) -> Scene:
@@ -250,14 +365,5 @@ class RadianceProbes(RadianceStudy):
             caption=capture.title,
             readings=readings,
             notices=self.source.source.notices,
+            world=self._world,
         )
-
-
-def ssim(a: Floats, b: Floats) -> float | None:
-    """The structural similarity of two pictures (H, W, 3) in 0..1 (Wang et al. 2004), by scikit-image with its window
-    of 7 pixels; None where a side is shorter than 7."""
-    if min(a.shape[:2]) < 7:
-        return None
-    from skimage.metrics import structural_similarity  # a quarter of a second, for this alone
-
-    return float(structural_similarity(a, b, channel_axis=2, data_range=1.0))

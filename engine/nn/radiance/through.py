@@ -1,6 +1,6 @@
 """Pictures of a field behind an occupancy grid, front to back: what is hidden is never asked for. No gradients.
 
-Knows no network: the field is a function of places and directions.
+Knows no network: the field is a density of places, and a colour of what the density's network handed on.
 """
 
 from __future__ import annotations
@@ -12,13 +12,19 @@ import torch
 from torch import Tensor
 
 from engine.nn.radiance.compositing import OPAQUE, composite_packed
-from engine.nn.radiance.occupancy import Occupancy
+from engine.nn.radiance.occupancy import Occupancy, Samples
 
-Query = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""(points (M, 3), directions (M, 3)) -> (densities (M,), colours (M, 3))"""
+Dense = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""points (M, 3) -> (densities (M,), features (M, F))"""
+Shade = Callable[[Tensor, Tensor], Tensor]
+"""(features (M, F), ray int64 (M,), of the rays that were given) -> colours (M, 3)"""
 
 FIRST, LAST = 8, 64
 """Samples of a ray in the first round, and at most in a later one; each round takes twice as many as the last."""
+FAINT = 1e-5
+"""Samples that add less than this share to a pixel get no colour: a hundred of them stay below a thousandth."""
+ROOM = 2**18
+"""Samples of one round at most: what they need of memory stays small."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,8 @@ class Pixels:
 @torch.no_grad()
 def render(
     grid: Occupancy,
-    query: Query,
+    dense: Dense,
+    shade: Shade,
     origins: Tensor,
     directions: Tensor,
     near: Tensor,
@@ -50,20 +57,24 @@ def render(
     form: str | None = None,
 ) -> Pixels:
     """What rays (R, 3) in unit directions see between ``near`` and ``far`` (R,); the other arguments as of
-    ``Occupancy.march``. A ray ends when less than :data:`OPAQUE` of its light is left, to a round's length."""
+    ``Occupancy.march``. A ray ends when less than :data:`OPAQUE` of its light is left, to a round's length; what adds
+    less than :data:`FAINT` to a pixel is not shaded.
+    """
     rays = len(origins)
     rgb, alpha, depth = origins.new_zeros(rays, 3), origins.new_zeros(rays), origins.new_zeros(rays)
     cost = torch.zeros(rays, dtype=torch.long, device=origins.device)
     going = (far > near).nonzero()[:, 0]
     start, taken, count = near[going], 0, FIRST
     while len(going) and taken < most:
-        count = min(count, most - taken)
-        o, d = origins[going], directions[going]
-        samples = grid.march(o, d, start, far[going], step, cone, count, form=form)
-        sigma, colour = query(samples.points, d[samples.ray])
-        part = composite_packed(sigma, colour, samples.delta, samples.t, samples.starts, samples.counts, form)
+        count = max(1, min(count, most - taken, ROOM // len(going)))
+        samples = grid.march(origins[going], directions[going], start, far[going], step, cone, count, form=form)
+        sigma, features = dense(samples.points)
+        colour = features.new_zeros(len(sigma), 3)
+        part = _composited(sigma, colour, samples, form)
+        seen = (part[3] * (1 - alpha[going])[samples.ray] >= FAINT).nonzero()[:, 0]
+        colour[seen] = shade(features[seen], going[samples.ray[seen]]).to(colour.dtype)
         left = 1 - alpha[going]
-        rgb[going] += left[:, None] * part[0]
+        rgb[going] += left[:, None] * _composited(sigma, colour, samples, form)[0]
         alpha[going] += left * part[1]
         depth[going] += left * part[2]
         cost[going] += samples.counts
@@ -74,3 +85,7 @@ def render(
         taken += count
         count = min(2 * count, LAST)
     return Pixels(rgb, alpha, depth, cost)
+
+
+def _composited(sigma: Tensor, colour: Tensor, samples: Samples, form: str | None) -> tuple[Tensor, ...]:
+    return composite_packed(sigma, colour, samples.delta, samples.t, samples.starts, samples.counts, form)

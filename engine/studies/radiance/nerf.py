@@ -14,7 +14,7 @@ from engine.data.captures.source import SHRINKS
 from engine.data.rays import Rays
 from engine.nn.fields.encodings import Positional
 from engine.nn.looking.probes import RadianceProbes, RaySamples, Rendered
-from engine.nn.radiance import compositing
+from engine.nn.radiance import compositing, unbounded
 from engine.nn.radiance.sampling import aabb, hierarchical
 from engine.params import knob
 from engine.study import Captures, Term
@@ -23,6 +23,9 @@ PLACE_LEVELS, DIRECTION_LEVELS = 10, 4
 """Doubling frequencies that there are at most, of a place and of a direction (section 5.1)."""
 SAMPLES_AT_ONCE = 131_072
 """Samples that go through a network together while nothing is learned: what their activations need stays small."""
+AUTO, BOX, ALL = SPACES = ("by the photographs", "the box", "all of it")
+NEARBY = 1.5
+"""How far what is near reaches along a ray, in half sides of the bounds, where all of space is seen."""
 CLOSEST = 0.02
 """Rays begin no nearer to the camera than this share of the bounds' diagonal: what hangs before a lens fools nobody
 else."""
@@ -121,6 +124,9 @@ class NeRF(RadianceProbes):
                            live=True)  # fmt: skip
         halve: int = knob(2000, "After how many steps the step size is halved, again and again.", lo=100, hi=200_000,
                           log=True, live=True)  # fmt: skip
+        space: str = knob(AUTO, "Where things can be: in the box round the scene, or as far as one sees, what is far "
+                          "drawn together (mip-NeRF 360); by itself the box if the ground is transparent.",
+                          choices=SPACES)  # fmt: skip
         shrink: str = knob("1", "By how much the photographs are made smaller.", choices=SHRINKS)
         orientation: str = knob("up", "Whether the scene is turned so that the cameras' up is z.", choices=ORIENTATIONS)
         fit: str = knob("cameras", "What is brought to a size that the field can hold.", choices=FITS)
@@ -134,37 +140,63 @@ class NeRF(RadianceProbes):
         self.coarse = Network(self.p.width, self.p.depth).to(device)
         self.fine = Network(self.p.width, self.p.depth).to(device)
         self.low, self.high = self.bounds
+        self.boxed = self.p.space == BOX or (self.p.space == AUTO and self.transparent)
         parameters = [*self.coarse.parameters(), *self.fine.parameters()]
         self.optimizer = torch.optim.Adam(parameters, self.p.rate, fused=True)
 
     # ---- a ray: coarse samples, fine samples, one colour ----
 
+    def _within(self, x: Tensor) -> Tensor:
+        """Places (N, 3) as the networks are told them, in [-1, 1]."""
+        half = (self.high - self.low) / 2
+        if self.boxed:
+            return (x - self.low) / half - 1
+        return unbounded.contracted((x - self.low - half) / (half.max() / 2)) / 2
+
     def _asked(self, network: Network, o: Tensor, d: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Densities (R, S) per unit of length and colours (R, S, 3) at distances ``t`` (R, S) along rays (R, 3)."""
-        half = (self.high - self.low) / 2
-        x = ((o[:, None] + t[..., None] * d[:, None] - self.low) / half - 1).reshape(-1, 3)
+        x = self._within((o[:, None] + t[..., None] * d[:, None]).reshape(-1, 3))
         along = d[:, None].expand(-1, t.shape[1], 3).reshape(-1, 3)
         levels = self.p.direction_levels if self.p.view_dependent else -1
         sigma, rgb = network(x, along, self.p.levels, levels)
-        return sigma.view(t.shape) / half.max(), rgb.view(*t.shape, 3)
+        return sigma.view(t.shape) / self.unit, rgb.view(*t.shape, 3)
+
+    @property
+    def unit(self) -> float:
+        """The length that a density of the networks is per."""
+        return float((self.high - self.low).max()) / 2
 
     def _near_far(self, o: Tensor, d: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where rays begin and end, (R,), and which of them meet the bounds."""
-        near, far = aabb(o, d, self.low, self.high)
-        near = near.clamp(min=CLOSEST * float((self.high - self.low).norm()))
+        """Where rays begin and end, (R,), and which of them meet what can be seen."""
+        close = CLOSEST * float((self.high - self.low).norm())
+        if self.boxed:
+            near, far = aabb(o, d, self.low, self.high)
+            near = near.clamp(min=close)
+        else:
+            near = torch.full_like(o[:, 0], close)
+            far = near + NEARBY * self.unit * unbounded.FARTHEST
+        near, far = self.within_crop(o, d, near, far)
         return near, far, far > near
+
+    def _distances(self, s: Tensor, near: Tensor, far: Tensor) -> Tensor:
+        """Distances (R, S) along rays of shares ``s`` (R, S), which rise from 0 to 1."""
+        if self.boxed:
+            return torch.lerp(near[:, None], far[:, None], s)
+        t = unbounded.distance(s, near, NEARBY * self.unit)
+        return torch.minimum(t, far[:, None])
 
     def _samples(self, o: Tensor, d: Tensor, near: Tensor, far: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Distances (R, N_c) of the coarse samples and the coarse network's weights and colours there; then the sorted
         distances (R, N_c + N_f) of all. Drawn at random while learning, in the middles else."""
         n = self.p.coarse
-        edges = torch.lerp(near[:, None], far[:, None], torch.linspace(0, 1, n + 1, device=o.device))
+        edges = torch.linspace(0, 1, n + 1, device=o.device).expand(len(o), -1)
         within = torch.rand(len(o), n, device=o.device) if self.coarse.training else 0.5
-        t = edges[:, :-1] + within * (edges[:, 1:] - edges[:, :-1])
+        s = edges[:, :-1] + within * (edges[:, 1:] - edges[:, :-1])
+        t, ends = self._distances(s, near, far), self._distances(edges, near, far)
         sigma, rgb = self._asked(self.coarse, o, d, t)
-        weight, _ = compositing.weights(sigma, edges[:, 1:] - edges[:, :-1])
+        weight, _ = compositing.weights(sigma, ends[:, 1:] - ends[:, :-1])
         more = hierarchical(edges, weight, self.p.fine, jitter=self.coarse.training)
-        return weight, rgb, t, torch.cat([t, more], 1).sort(1).values
+        return weight, rgb, t, self._distances(torch.cat([s, more], 1).sort(1).values, near, far)
 
     def _march(self, o: Tensor, d: Tensor, near: Tensor, far: Tensor, ground: Tensor) -> tuple[Tensor, ...]:
         """Colours (R, 3) of the coarse network; colours, alpha and depth (R,) of the fine one."""
@@ -228,9 +260,8 @@ class NeRF(RadianceProbes):
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
-        half = (self.high - self.low) / 2
         parts = [
-            self.fine.sigma(self.fine.hidden((part - self.low) / half - 1, self.p.levels)) / half.max()
+            self.fine.sigma(self.fine.hidden(self._within(part), self.p.levels)) / self.unit
             for part in points.split(SAMPLES_AT_ONCE)
         ]
         return torch.cat(parts) if parts else points.new_zeros(0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,9 +15,10 @@ from engine.data.captures.capture import FITS, ORIENTATIONS
 from engine.data.captures.source import SHRINKS
 from engine.data.rays import Rays
 from engine.nn.fields.harmonics import MOST, harmonics
+from engine.nn.looking.common import HALF_SIDE
 from engine.nn.looking.probes import RadianceProbes, RaySamples, Rendered
 from engine.nn.looking.voxels import hull
-from engine.nn.radiance import compositing, forms
+from engine.nn.radiance import compositing, forms, through
 from engine.nn.radiance.hash_grid import HashGrid
 from engine.nn.radiance.occupancy import Occupancy, Samples
 from engine.nn.radiance.sampling import aabb
@@ -34,9 +36,17 @@ HIGHEST = 12.0
 INNER = 1.25
 """Half a side of the innermost grid at most, where the study chooses the number of cascades: captures are fitted so
 that what is looked at lies within the ball of radius 1."""
+BACKGROUND = 4.0
+"""How far the bounds reach where photographs show a background and nothing tells how far that is."""
+POINTS_INSIDE = 0.98
+"""The share of a capture's sparse points that its bounds hold."""
+FOGGY_AT_MOST, FOGGY_SHARE = 8, 0.5
+"""While more than this share of the cells is occupied, the time of fewer steps is so many times as long at most."""
+SLOWEST = 0.01
+"""The share of the step size that is left at last."""
 LEAST_BUDGET = 256
-SAMPLES_AT_ONCE, RAYS_AT_ONCE = 131_072, 4096
-"""Samples and rays that are looked at together while nothing is learned: what they need of memory stays small."""
+SAMPLES_AT_ONCE = 131_072
+"""Samples that are looked at together while nothing is learned: what they need of memory stays small."""
 
 
 class Network(nn.Module):
@@ -72,7 +82,24 @@ class Network(nn.Module):
     def forward(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Densities (N,) and colours (N, 3) in 0..1 at places (N, 3) for the harmonics (N, 16) of the directions."""
         h = self.hidden(x)
-        return self.sigma(h), torch.sigmoid(self.colour(torch.cat([h, seen], 1)))
+        return self.sigma(h), self.shade(h, seen)
+
+    def shade(self, h: Tensor, seen: Tensor) -> Tensor:
+        """Colours (N, 3) in 0..1 of what the hidden layer handed on, (N, :data:`FEATURES`)."""
+        return torch.sigmoid(self.colour(torch.cat([h, seen], 1)))
+
+
+class Exposure(nn.Module):
+    """What each of ``count`` photographs multiplies its colours by; the mean is 1, as it is for pictures that no camera
+    took."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.logarithms = nn.Parameter(torch.zeros(count, 3))
+
+    def forward(self, rgb: Tensor, view: Tensor) -> Tensor:
+        """Colours (R, 3) as photographs ``view`` int64 (R,) show them."""
+        return rgb * torch.exp(self.logarithms[view] - self.logarithms.mean(0))
 
 
 class NeRFHash(RadianceProbes):
@@ -117,12 +144,18 @@ class NeRFHash(RadianceProbes):
                            lo=LEAST_BUDGET, hi=2**21, log=True, live=True)  # fmt: skip
         steps: int = knob(128, "Steps across the innermost box from corner to corner.", lo=16, hi=2048, log=True,
                           live=True)  # fmt: skip
-        foggy: int = knob(150, "For so many steps of training, while all is still fog, rays take fewer steps.",
-                          lo=0, hi=10_000, live=True)  # fmt: skip
-        foggy_steps: int = knob(48, "Steps from corner to corner during that time.", lo=16, hi=2048, log=True,
+        foggy: int = knob(150, "For so many steps of training rays take fewer steps, and for eight times as many where "
+                          "most of space is still fog.", lo=0, hi=10_000, live=True)  # fmt: skip
+        foggy_steps: int = knob(32, "Steps from corner to corner during that time.", lo=16, hi=2048, log=True,
                                 live=True)  # fmt: skip
         cone: float = knob(0.004, "How much longer a step is for each unit of distance, as a pixel is wider there.",
                            lo=0.0, hi=0.1, live=True)  # fmt: skip
+        near: float = knob(0.2, "Rays begin no nearer to the camera: what hangs before a lens fools nobody else.",
+                           lo=0.0, hi=2.0, live=True)  # fmt: skip
+        reach: float = knob(0.0, "Half a side of what rays pass through where a capture names no box; 0 chooses: 2, or "
+                            "what its sparse points or a background need.", lo=0.0, hi=64.0, symbol="R")  # fmt: skip
+        exposure: bool = knob(False, "Whether each photograph has a brightness and tint of its own, as cameras that "
+                              "choose them by themselves need.")  # fmt: skip
         most: int = knob(512, "Samples of one ray at most.", lo=8, hi=2048, log=True, live=True)
         resolution: int = knob(32, "Cells along a side of the grid that knows where space is empty.", lo=4, hi=128)
         cascades: int = knob(0, "Such grids, each twice as wide as the last; 0 chooses by the size of the bounds.",
@@ -137,9 +170,9 @@ class NeRFHash(RadianceProbes):
         loss: str = knob(HUBER, "What a wrong colour costs.", choices=LOSSES, live=True)
         huber: float = knob(0.1, "Errors beyond this count by their size, not by their square.", lo=0.01, hi=1.0,
                             log=True, symbol=r"\delta", live=True)  # fmt: skip
-        rate: float = knob(1e-2, "Step size of the Adam optimiser.", lo=1e-4, hi=0.1, log=True, symbol=r"\eta",
+        rate: float = knob(2e-2, "Step size of the Adam optimiser.", lo=1e-4, hi=0.1, log=True, symbol=r"\eta",
                            live=True)  # fmt: skip
-        halve: int = knob(1500, "After how many steps the step size is halved, again and again.", lo=100, hi=200_000,
+        halve: int = knob(1000, "After how many steps the step size is halved, again and again.", lo=100, hi=200_000,
                           log=True, live=True)  # fmt: skip
         shrinkage: float = knob(1e-6, "Weight decay of the networks; entries of the table do not decay.", lo=0.0,
                                 hi=0.1, live=True)  # fmt: skip
@@ -156,6 +189,18 @@ class NeRFHash(RadianceProbes):
 
     # ---- the tables, the networks and the grid of empty space ----
 
+    @property
+    def bounds(self) -> Tensor:
+        box = super().bounds
+        if self.source.box is not None:
+            return box
+        reach, points = self.p.reach, self.source.source.capture.points
+        if not reach and points is not None and len(points):
+            reach = max(HALF_SIDE, float(np.quantile(np.abs(points).max(1), POINTS_INSIDE)))
+        elif not reach:
+            reach = HALF_SIDE if self.transparent else BACKGROUND
+        return box.sign() * reach
+
     def build(self, device: torch.device) -> None:
         self.low, self.high = self.bounds
         widest = float((self.high - self.low).max()) / 2
@@ -170,9 +215,11 @@ class NeRFHash(RadianceProbes):
         grid = HashGrid(self.p.levels, self.p.table, self.p.features, self.p.coarsest, finest)
         grid.form = self._form
         self.network = Network(grid, self.p.width, self.p.layers, self.p.begin).to(device)
+        self.exposure = Exposure(len(self.source.photos["train"])).to(device) if self.p.exposure else None
+        own = [] if self.exposure is None else list(self.exposure.parameters())
         self.optimizer = torch.optim.Adam(
             [
-                {"params": list(grid.parameters())},
+                {"params": [*grid.parameters(), *own]},
                 {"params": [*self.network.dense.parameters(), *self.network.colour.parameters()]},
             ],
             self.p.rate,
@@ -193,12 +240,19 @@ class NeRFHash(RadianceProbes):
     @property
     def step(self) -> float:
         """The length of a ray's shortest step; longer at first while learning."""
-        early = self.network.training and int(self.network.steps) < self.p.foggy
+        done = int(self.network.steps) if self.network.training else FOGGY_AT_MOST * self.p.foggy
+        early = done < self.p.foggy or (done < FOGGY_AT_MOST * self.p.foggy and self.space.share > FOGGY_SHARE)
         return self.diagonal / (min(self.p.foggy_steps, self.p.steps) if early else self.p.steps)
+
+    def _near_far(self, o: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
+        """Where rays begin and end, (R,); both the same where they miss."""
+        near, far = aabb(o, d, self.low, self.high)
+        near = near.clamp(min=self.p.near)
+        return self.within_crop(o, d, near.minimum(far), far)
 
     def _march(self, o: Tensor, d: Tensor) -> Samples:
         """The samples of rays (R, 3); shifted at random while learning."""
-        near, far = aabb(o, d, self.low, self.high)
+        near, far = self._near_far(o, d)
         jitter = torch.rand(len(o), device=o.device) if self.network.training else None
         return self.space.march(o, d, near, far, self.step, self.p.cone, self.p.most, jitter, self._form)
 
@@ -229,12 +283,14 @@ class NeRFHash(RadianceProbes):
         colour, alpha, _, _ = compositing.composite_packed(
             sigma, rgb, samples.delta, samples.t, samples.starts, samples.counts, self._form
         )
+        if self.exposure is not None:
+            colour = self.exposure(colour, rays.view[: len(colour)])
         off = colour + (1 - alpha)[:, None] * ground - rays.over(ground)[: len(alpha)]
         loss = self._loss(off)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for group, decay in zip(self.optimizer.param_groups, (0.0, self.p.shrinkage), strict=True):
-            group["lr"] = self.p.rate * 0.5 ** (done / self.p.halve)
+            group["lr"] = self.p.rate * max(0.5 ** (done / self.p.halve), SLOWEST)
             group["weight_decay"] = decay
         self.optimizer.step()
         self.network.steps += 1
@@ -251,21 +307,19 @@ class NeRFHash(RadianceProbes):
 
     @torch.no_grad()
     def render_rays(self, origins: Tensor, directions: Tensor, ground: Tensor) -> Rendered:
-        parts: list[tuple[Tensor, ...]] = []
-        for o, d in zip(origins.split(RAYS_AT_ONCE), directions.split(RAYS_AT_ONCE), strict=True):
-            samples = self._march(o, d)
-            seen, places = self._directions(d), self._within(samples.points)
-            asked = [
-                self.network(places[at : at + SAMPLES_AT_ONCE], seen[samples.ray[at : at + SAMPLES_AT_ONCE]])
-                for at in range(0, max(1, len(places)), SAMPLES_AT_ONCE)
-            ]
-            sigma, rgb = (torch.cat(column) for column in zip(*asked, strict=True))
-            colour, alpha, depth, _ = compositing.composite_packed(
-                sigma / self.unit, rgb, samples.delta, samples.t, samples.starts, samples.counts, self._form
-            )
-            parts.append((colour + (1 - alpha)[:, None] * ground, alpha, depth, samples.counts))
-        rgb, alpha, depth, cost = (torch.cat(column) for column in zip(*parts, strict=True))
-        return Rendered(rgb, alpha, depth, None, cost)
+        seen, near_far = self._directions(directions), self._near_far(origins, directions)
+
+        def dense(points: Tensor) -> tuple[Tensor, Tensor]:
+            h = self.network.hidden(self._within(points))
+            return self.network.sigma(h) / self.unit, h
+
+        def shade(h: Tensor, ray: Tensor) -> Tensor:
+            return self.network.shade(h, seen[ray])
+
+        pixels = through.render(
+            self.space, dense, shade, origins, directions, *near_far, self.step, self.p.cone, self.p.most, self._form
+        )
+        return Rendered(pixels.over(ground), pixels.alpha, pixels.depth, None, pixels.cost)
 
     @torch.no_grad()
     def ray_samples(self, origin: Tensor, direction: Tensor) -> RaySamples:

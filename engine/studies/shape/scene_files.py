@@ -17,8 +17,10 @@ import torch
 
 from engine.formats.scene import SceneFileError, glimpse, named_apart, read, up_of
 from engine.formats.scene.write import world
+from engine.formats.splats import stood_up
+from engine.geometry.splats_align import extent
 from engine.probes import Choice, Paths, probe
-from engine.scene import FILE_KINDS, Mesh, Points, Scene, Thing
+from engine.scene import FILE_KINDS, Mesh, Points, Scene, Splats, Thing
 from engine.study import Study
 
 LARGE = 1_000_000
@@ -30,7 +32,10 @@ CAPACITY = 4096
 SLICE = 1 << 19
 FAR = 50.0
 """Files whose distances are so many times the widest of them are nothing but dots when seen together."""
-HOW = "An example. Drop PLY, OBJ, STL, OFF, GLB, PCD, XYZ, CSV, LAS, LAZ, NPY or NPZ files here, or press Ctrl+Shift+O."
+HOW = (
+    "An example. Drop PLY, OBJ, STL, OFF, GLB, PCD, XYZ, CSV, LAS, LAZ, NPY, NPZ, SPLAT or SPZ files here, or press "
+    "Ctrl+Shift+O."
+)
 
 Stamp = tuple[int, int]
 
@@ -198,6 +203,8 @@ def _box(things: tuple[Thing, ...]) -> np.ndarray | None:
     corners = []
     for thing in things:
         places: Any = thing.xyz if isinstance(thing, Points) else thing.vertices if isinstance(thing, Mesh) else ()
+        if isinstance(thing, Splats):
+            places = np.stack(extent(thing.xyz[:: max(1, len(thing.xyz) // COARSE)]))
         if len(places):
             corners.append(world(thing, np.stack([places.min(0), places.max(0)])))
     if not corners:
@@ -210,17 +217,20 @@ def _scene(
     things: list[Thing], up: str, caption: str = "", notices: tuple[str, ...] = (), progress: float = 1.0
 ) -> Scene:
     things = [replace(t, name=name) for t, name in zip(things, named_apart(things), strict=True)]
+    standing, turn = stood_up(things, up)
     points = sum(len(t.xyz) for t in things if isinstance(t, Points))
     vertices = sum(len(t.vertices) for t in things if isinstance(t, Mesh))
     faces = sum(len(t.faces) for t in things if isinstance(t, Mesh))
-    counts = {"points": points, "vertices": vertices, "triangles": faces}
+    splats = sum(len(t.xyz) for t in things if isinstance(t, Splats))
+    counts = {"points": points, "vertices": vertices, "triangles": faces, "splats": splats}
     return Scene(
-        tuple(things),
+        standing,
         up,
         caption,
         readings={name: float(n) for name, n in counts.items() if n},
         notices=notices,
         progress=progress,
+        world=turn,
     )
 
 

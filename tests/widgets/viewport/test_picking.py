@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.geometry import viewing
+from engine.geometry import parts, viewing
 from engine.geometry.viewing import ray_faces
 from engine.scene import Lines, Mesh, Points
 from widgets.viewport import camera as c
@@ -235,18 +235,18 @@ def test_a_part_of_a_mesh_keeps_its_shape_and_drops_what_nobody_needs() -> None:
     ball = replace(sphere(rings=6), scalars={"z": sphere(rings=6).vertices[:, 2].copy()})
     keep = np.zeros(len(ball.faces), bool)
     keep[5:9] = True
-    part = select.part_of(ball, keep)
+    part = run(parts.part_of(ball, keep))
     assert isinstance(part, Mesh)
     np.testing.assert_array_equal(part.vertices[part.faces], ball.vertices[ball.faces[keep]])
     assert len(part.vertices) == len(np.unique(ball.faces[keep]))
     np.testing.assert_array_equal(part.scalars["z"], part.vertices[:, 2])
     cloud = Points(name="c", xyz=RNG.normal(size=(6, 3)).astype(np.float32), labels=np.arange(6, dtype=np.int32))
-    scene = select.scene_of([ball, cloud], {"c": Marks(6, marked=bools(1, 4))}, marked=True)
-    assert [t.name for t in scene.things] == ["c"]
-    np.testing.assert_array_equal(scene.things[0].labels, [1, 4])  # type: ignore[attr-defined]
-    rest = select.scene_of([ball, cloud], {"c": Marks(6, deleted=bools(1, 4))}, marked=False)
-    assert [t.name for t in rest.things] == ["ball", "c"]
-    np.testing.assert_array_equal(rest.things[1].labels, [0, 2, 3, 5])  # type: ignore[attr-defined]
+    chosen = run(parts.cut_out(select.parts_of([ball, cloud], {"c": Marks(6, marked=bools(1, 4))}, marked=True)))
+    assert [t.name for t in chosen] == ["c"]
+    np.testing.assert_array_equal(chosen[0].labels, [1, 4])
+    rest = run(parts.cut_out(select.parts_of([ball, cloud], {"c": Marks(6, deleted=bools(1, 4))}, marked=False)))
+    assert [t.name for t in rest] == ["ball", "c"]
+    np.testing.assert_array_equal(rest[1].labels, [0, 2, 3, 5])
 
 
 # ---- measuring

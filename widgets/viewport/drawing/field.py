@@ -1,8 +1,12 @@
-"""Pictures with depth among the things of a scene, taken by the view's camera or by one before. Draws one of them."""
+"""Pictures with depth among the things of a scene, taken by the view's camera or by one before. Draws one of them.
+
+A photograph that came with the picture lies over its left part, up to a line that the view sets (``Changes.wipe``).
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,7 @@ from widgets.viewport.camera import Array, frame_of
 from widgets.viewport.drawing import shaders_field, shaders_over
 from widgets.viewport.drawing.gpu import Gpu, Texture, Vao
 from widgets.viewport.drawing.shot import Shot, world_of
-from widgets.viewport.drawing.streams import Item, Plan, same_sources
+from widgets.viewport.drawing.streams import Item, Picture, Plan, same_sources
 from widgets.viewport.sights import camera_of
 
 CELLS = 24_000
@@ -75,7 +79,11 @@ class FieldItem(Item):
         field = self.thing
         sources = (field.image, field.alpha, field.depth)
         # The table's part speaks of streams and pictures; this one has the same manners.
-        return {"planes": (sources, lambda: Planes(sources, field))}  # type: ignore[dict-item, return-value]
+        found: Plan = {"planes": (sources, lambda: Planes(sources, field))}  # type: ignore[dict-item, return-value]
+        if field.truth is not None:
+            truth = (field.truth,)
+            found["truth"] = truth, lambda: Picture(truth, field.truth, smooth=True)
+        return found
 
     def bounds(self) -> None:
         """None: it changes with every picture, and the grid should not."""
@@ -98,11 +106,21 @@ class FieldItem(Item):
             "picture": 1, "distances": 2, "near_far": shot.near_far, "by_depth": shot.style.mode == "depth",
             "alpha": field.opacity if self.changes.opacity is None else self.changes.opacity,
         }  # fmt: skip
+        if cropped_alike(field.planes, shot.planes):
+            shot = replace(shot, planes=shot.planes[:0])  # the engine left out what is outside
         eye = np.linalg.inv(shot.view)[:3, 3]
         if shot.perspective and not len(shot.planes) and math.dist(eye, world[:3, 3]) < SAME * camera.distance:
-            self._draw_exact(shot, world, half_size, common)
+            self._draw_exact(shot, world, half_size, {**common, **self._laid_over()})
         else:
             self._draw_relief(shot, world, half_size, common)
+
+    def _laid_over(self) -> dict[str, Any]:
+        """The photograph, and up to which share of the picture's width it lies over it."""
+        truth: Picture | None = self.shown.get("truth")
+        if truth is None or not truth.complete or self.shown_thing.truth is None:
+            return {"photograph": 1, "wipe": 0.0}
+        truth.texture.bind(3)
+        return {"photograph": 3, "wipe": self.changes.wipe}
 
     def _draw_exact(self, shot: Shot, world: Array, half_size: tuple[float, float], common: dict[str, Any]) -> None:
         """Each pixel of the screen looks up its own ray."""
@@ -134,6 +152,13 @@ class FieldItem(Item):
     def free(self) -> None:
         super().free()
         self._vao.free()
+
+
+def cropped_alike(planes: Any, cut: Array) -> bool:
+    """Whether a picture was cropped by the planes (K, 4) that the view cuts by, to what a control's text holds."""
+    return planes is not None and len(cut) > 0 and np.shape(planes) == np.shape(cut) and np.allclose(
+        planes, cut, rtol=1e-4, atol=1e-4
+    )  # fmt: skip
 
 
 def cells_of(width: int, height: int) -> tuple[float, float]:

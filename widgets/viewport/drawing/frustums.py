@@ -99,14 +99,14 @@ class FrustumsItem(Item):
         self._photos.bind()
         GL.glDrawArraysInstanced(GL.GL_TRIANGLE_STRIP, 0, 4, len(self.shown_thing.eyes))
 
-    def draw(self, shot: Shot) -> None:
-        """The edges."""
+    def draw(self, shot: Shot, strength: float = 1.0) -> None:
+        """The edges, so much of their own opacity."""
         count = min(self.shown["xyz"].done, self.shown["rgb"].done)
         if not count:
             return
         defines, place, alpha = self._setting(shot)
         program = self._gpu.program(shaders_over.LINE_VERTEX, shaders_over.LINE_FRAGMENT, **defines, RGB=1)
-        program.set(**place, width=WIDTH * shot.pixel, alpha=alpha)
+        program.set(**place, width=WIDTH * shot.pixel, alpha=alpha * strength)
         self._edges.bind()
         GL.glDrawArraysInstanced(GL.GL_TRIANGLE_STRIP, 0, 4, count)
 

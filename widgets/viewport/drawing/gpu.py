@@ -233,12 +233,16 @@ class Vao:
 
 
 class Texture:
-    """A picture on the graphics card. ``kind``: rgba (uint8), red (uint8, one), pair (float32, two) or depth."""
+    """A picture on the graphics card. ``kind``: rgba (uint8), red (uint8, one), pair (float32, two), one and four
+    (float32), half (float16, four) or depth."""
 
     FORMATS = {
         "rgba": (GL.GL_RGBA8, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE),
         "red": (GL.GL_R8UI, GL.GL_RED_INTEGER, GL.GL_UNSIGNED_BYTE),
         "pair": (GL.GL_RG32F, GL.GL_RG, GL.GL_FLOAT),
+        "one": (GL.GL_R32F, GL.GL_RED, GL.GL_FLOAT),
+        "four": (GL.GL_RGBA32F, GL.GL_RGBA, GL.GL_FLOAT),
+        "half": (GL.GL_RGBA16F, GL.GL_RGBA, GL.GL_HALF_FLOAT),
         "depth": (GL.GL_DEPTH_COMPONENT32F, GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT),
     }
 
@@ -263,7 +267,7 @@ class Texture:
         GL.glBindTexture(GL.GL_TEXTURE_2D, self.handle)
 
     def fill(self, rows: NDArray[Any], top: int = 0) -> None:
-        """Rows ``top`` and on, uint8 (H, W, 4) or (H, W), of pairs float32 (H, W, 2), contiguous."""
+        """Rows ``top`` and on, (H, W) or (H, W, numbers), contiguous and of the kind's own type."""
         self.bind()
         _, outer, number = self.FORMATS[self.kind]
         GL.glTexSubImage2D(GL.GL_TEXTURE_2D, 0, 0, top, rows.shape[1], rows.shape[0], outer, number, rows)

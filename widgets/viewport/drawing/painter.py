@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from OpenGL import GL
 
-from engine.scene import Arrows, Field, Frustums, Handles, Lines, Mesh, Points, Sheet, Thing, Words
+from engine.scene import Arrows, Field, Frustums, Handles, Lines, Mesh, Points, Sheet, Splats, Thing, Words
 from widgets.viewport.colours import STEPS, diverging_table, label_table, table_of
 from widgets.viewport.drawing.field import FieldItem
 from widgets.viewport.drawing.flat import SheetItem, WordsItem
@@ -25,12 +25,16 @@ from widgets.viewport.drawing.lines import ArrowsItem, HandlesItem, LinesItem
 from widgets.viewport.drawing.mesh import MeshItem
 from widgets.viewport.drawing.points import PointsItem
 from widgets.viewport.drawing.shot import Palette, Shot, seen, world_of
+from widgets.viewport.drawing.splats import Ask, SplatsItem
+from widgets.viewport.drawing.splats_among import Among
 from widgets.viewport.drawing.stage import Stage
 from widgets.viewport.drawing.streams import Item, rgba
 from widgets.viewport.style import Changes
 
 Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 NOTHING = Changes()
+BEHIND = 0.3
+"""How much of their opacity the edges of cameras have that stand within or behind a field."""
 
 
 class Painter:
@@ -48,11 +52,13 @@ class Painter:
             Handles: lambda thing: HandlesItem(gpu, thing),
             Field: lambda thing: FieldItem(gpu, thing),
             Frustums: lambda thing: FrustumsItem(gpu, thing),
+            Splats: lambda thing: SplatsItem(gpu, thing),
         }
         self.items: dict[str, Item] = {}
         self._texts: dict[str, WordsItem] = {}
         """Of handles that have texts, by the handles' name."""
         self._grid = Grid(gpu)
+        self._among = Among(gpu)
         self._changes: Mapping[str, Changes] = {}
 
     # ---- what there is ----------------------------------------------------------------------------------------------
@@ -89,6 +95,11 @@ class Painter:
                 break
         return changed, any(item.busy for item in waiting)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is more to be sent."""
+        return any(item.busy for item in self._all())
+
     def _all(self) -> list[Item]:
         return [*self.items.values(), *self._texts.values(), *self._grid.items]
 
@@ -113,21 +124,52 @@ class Painter:
     def _solid(self) -> list[Any]:
         return [item for item in self._visible() if _is_solid(item)]
 
+    def _splats(self) -> list[SplatsItem]:
+        """All that are seen; those that are blended are no solid ones."""
+        return [item for item in self._visible() if isinstance(item, SplatsItem)]
+
+    def _blended(self) -> list[SplatsItem]:
+        return [item for item in self._splats() if not item.is_solid]
+
+    @property
+    def notice(self) -> str:
+        """What this card cannot do, in one line, or nothing."""
+        return self._among.notice or next((item.notice for item in self._splats() if item.notice), "")
+
+    @property
+    def has_splats(self) -> bool:
+        return bool(self._blended())
+
+    def asks(self, shot: Shot, budget: int, moving: bool) -> list[tuple[SplatsItem, Ask]]:
+        """What the view lane is to work out for splats, for this picture or a better one."""
+        share = budget / max(self.weight, 1)
+        return self._among.asks(self._splats(), shot, min(1.0, share), moving)
+
+    def waits(self, shot: Shot, moving: bool) -> bool:
+        """Whether a picture cannot be begun before an answer comes."""
+        return not all(item.suits(shot, moving) for item in self._splats())
+
+    def order_now(self, shot: Shot) -> None:
+        """What :meth:`asks` asks for, at once and exactly."""
+        self._among.order_now(self._splats(), shot)
+
     def begin(
         self, stage: Stage, shot: Shot, budget: int, moving: bool, part: tuple[float, float] = (0.0, 1.0)
     ) -> None:
         """A new picture. While ``moving``, clouds get a share of ``budget`` by their size and are reduced to that."""
         self._grid.want(self.bounds(), shot, part == (0.0, 1.0))
         stage.begin(shot, part)
-        solid = self._solid()
-        weight = sum(item.weight for item in solid) or 1
-        for item in solid:
+        solid, blended = self._solid(), self._blended()
+        weight = self.weight or 1
+        for item in [*solid, *blended]:
             item.begin(shot, max(1, int(budget * item.weight / weight)), moving)
+        blended.sort(key=lambda item: -self._distance(item, shot))
+        self._among.begin(stage, shot, blended, solid)
 
     @property
     def weight(self) -> int:
-        """Points and faces that a whole picture may have to draw."""
-        return sum(item.weight for item in self._solid())
+        """Points and faces that a whole picture may have to draw; a splat counts as several."""
+        return sum(item.weight for item in [*self._solid(), *self._blended()])
 
     @property
     def can_be_quick(self) -> bool:
@@ -137,12 +179,12 @@ class Painter:
     @property
     def holes(self) -> bool:
         """Whether what is still to be drawn would be missed: parts of a mesh, where a cloud only becomes denser."""
-        return any(isinstance(item, MeshItem) and item.rest > 0 for item in self._solid())
+        return self._among.rest > 0 or any(isinstance(item, MeshItem) and item.rest > 0 for item in self._solid())
 
     @property
     def rest(self) -> int:
         """How many points and faces of this picture are still to be drawn."""
-        return sum(max(0, item.rest) for item in self._solid())
+        return sum(max(0, item.rest) for item in self._solid()) + self._among.rest
 
     def advance(self, stage: Stage, shot: Shot, amount: int) -> int:
         """Draws up to about ``amount`` points and faces more; how many it were."""
@@ -154,6 +196,8 @@ class Painter:
                 drawn += step
                 if not step:
                     break
+        if drawn < amount:  # what is solid is there, so that it hides what is behind it
+            drawn += self._among.advance(shot, amount - drawn)
         return drawn
 
     def finish(self, stage: Stage, shot: Shot) -> None:
@@ -166,9 +210,16 @@ class Painter:
         for item in visible:
             if isinstance(item, FieldItem):
                 item.draw(shot)
+        self._among.lay(shot)
         GL.glDepthMask(False)
         if shot.style.mode == "shaded":
             self._grid.draw(shot)
+        if any(isinstance(item, FieldItem) for item in visible):  # fog has no surface to hide a camera behind
+            GL.glDisable(GL.GL_DEPTH_TEST)
+            for item in visible:
+                if isinstance(item, FrustumsItem):
+                    item.draw(shot, BEHIND)
+            GL.glEnable(GL.GL_DEPTH_TEST)
         for item in visible:
             if isinstance(item, LinesItem | ArrowsItem | FrustumsItem):
                 item.draw(shot)
@@ -203,13 +254,13 @@ class Painter:
         return float(np.linalg.norm(centre[:3]))
 
     def free(self) -> None:
-        free_all([*self.items.values(), *self._texts.values(), self._grid, *self._tables.values()])
+        free_all([*self.items.values(), *self._texts.values(), self._grid, self._among, *self._tables.values()])
         self.items, self._texts = {}, {}
 
 
 def _is_solid(item: Item) -> bool:
-    if item.LAYER != "solid":
-        return False
+    if item.LAYER != "solid" or isinstance(item, SplatsItem):
+        return item.LAYER == "solid"
     opacity = item.changes.opacity if item.changes.opacity is not None else item.shown_thing.opacity
     return opacity >= 1.0
 

@@ -29,6 +29,8 @@ vec4 painted(vec2 uv, float ahead) {
 
 SAME_EYE_FRAGMENT = LOOK_UP + """
 in vec2 uv;
+uniform sampler2D photograph; // as the picture's own camera would have taken it; colour times alpha
+uniform float wipe;           // up to which share of the width it lies over the picture
 uniform mat3 look;            // (x, y, 1) of the screen, -1..1, to (u w, v w, w) of the picture
 uniform vec3 ahead_row;       // its product with (x, y, 1) is how far ahead of the view's eye that is for each w
 uniform vec4 lens;            // depth -1..1 = (lens.x * -ahead + lens.y) / (lens.z * -ahead + lens.w)
@@ -38,6 +40,13 @@ void main() {
     vec2 at = q.xy / q.z;
     if (q.z <= 0.0 || any(lessThan(at, vec2(0.0))) || any(greaterThan(at, vec2(1.0)))) discard;
     vec2 d = texture(distances, at).rg;
+    if (pass_ == 0 && at.x < wipe) {
+        vec4 p = texture(photograph, at) * alpha;
+        if (p.a < 0.004) discard;
+        gl_FragDepth = 0.0;
+        paint = p;
+        return;
+    }
     float cover = d.g * alpha;
     if (cover < (pass_ == 1 ? 0.5 : 0.004)) discard;
     float ahead = dot(ahead_row, xy1) / q.z * (d.r / d.g);

@@ -46,6 +46,8 @@ class Shot:
     near_far: tuple[float, float]
     heights: tuple[float, float]
     palette: Palette
+    whole: tuple[int, int] | None = None
+    """Width and height of the whole picture where this is a tile of it."""
 
     @cached_property
     def clip(self) -> Array:

@@ -20,6 +20,7 @@ from widgets.viewport.colours import rgb
 from widgets.viewport.drawing import shaders_over
 from widgets.viewport.drawing.gpu import Gpu, Target, Texture, free_all, set_flags
 from widgets.viewport.drawing.shot import Shot
+from widgets.viewport.drawing.splats_layer import Layer
 
 
 class Stage:
@@ -37,6 +38,7 @@ class Stage:
         # A depth texture that is read may not be drawn into at the same time, so the lighting goes to one without.
         self._final_plain = Target(colours[1])
         self._out = Target(self._out_colour)
+        self.splats: Layer | None = None
         self._ground: Target | None = None
         self._ground_key: tuple[object, ...] = ()
 
@@ -69,6 +71,12 @@ class Stage:
         """From now on things are drawn as solid ones."""
         self._solid.bind()
         self._usual(shot)
+
+    def layer(self) -> Layer:
+        """What splats are blended into. RuntimeError where they cannot be."""
+        if self.splats is None:
+            self.splats = Layer(self._gpu, *self.size[:2], self._depth)
+        return self.splats
 
     def draw_over(self, shot: Shot) -> None:
         """Takes over what is solid so far; from now on things are drawn over it."""
@@ -133,7 +141,7 @@ class Stage:
 
     def free(self) -> None:
         targets = [self._solid, self._final, self._final_plain, self._out, *([self._ground] if self._ground else [])]
-        free_all([*targets, *self._textures])
+        free_all([*targets, *self._textures, *([self.splats] if self.splats else [])])
 
 
 def ground(shot: Shot) -> tuple[tuple[float, ...], tuple[float, ...]]:

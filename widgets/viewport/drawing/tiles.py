@@ -30,7 +30,8 @@ def render_tiles(gpu: Gpu, painter: Painter, shot: Shot, tile: int = TILE) -> ND
             columns = min(inner, shot.width - left)
             width, height = columns + 2 * MARGIN, rows + 2 * MARGIN
             crop = cropping(shot, left - MARGIN, top - MARGIN, width, height)
-            part = replace(shot, projection=crop @ shot.projection, width=width, height=height)
+            full = shot.width, shot.height
+            part = replace(shot, projection=crop @ shot.projection, width=width, height=height, whole=full)
             low = 1.0 - (top + rows + MARGIN) / shot.height
             piece = _tile(gpu, painter, part, (low, height / shot.height))
             picture[top : top + rows, left : left + columns] = piece[MARGIN : MARGIN + rows, MARGIN : MARGIN + columns]
@@ -49,6 +50,7 @@ def cropping(shot: Shot, left: int, top: int, width: int, height: int) -> NDArra
 def _tile(gpu: Gpu, painter: Painter, shot: Shot, part: tuple[float, float]) -> NDArray[np.uint8]:
     stage = Stage(gpu, shot.width, shot.height, shot.width, shot.height)
     try:
+        painter.order_now(shot)
         painter.begin(stage, shot, 1 << 40, False, part)
         while painter.rest > 0 and painter.advance(stage, shot, 1 << 40):
             pass

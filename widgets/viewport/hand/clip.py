@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from engine.crop import planes_of, planes_text
 from widgets.viewport.camera import Array, Vector, rotation, unit, vector
 
 Turn = tuple[Vector, Vector, Vector]
@@ -151,6 +152,32 @@ class ClipPlane:
 
 
 Clip = ClipBox | ClipPlane
+
+
+def text_of(clip: Clip | None) -> str:
+    """What an :class:`engine.crop.Crop` is set to; '' without one."""
+    return "" if clip is None else planes_text(clip.planes())
+
+
+def clip_of(text: str, corners: ArrayLike) -> Clip | None:
+    """The box or plane of a control's text; None without one, and of planes that are neither. A plane is drawn as large
+    as what has ``corners`` (N, 3)."""
+    rows = np.array(planes_of(text)).reshape(-1, 4)
+    if len(rows) == 1:
+        places = np.asarray(corners, np.float64).reshape(-1, 3)
+        normal, away = rows[0, :3], rows[0, 3]
+        middle = (places.min(0) + places.max(0)) / 2 if len(places) else np.zeros(3)
+        size = float(np.ptp(places, 0).max()) / 2 if len(places) else 1.0
+        return ClipPlane(vector(middle - (normal @ middle + away) * normal), vector(normal), size)
+    if len(rows) != 6 or not np.allclose(rows[::2, :3], -rows[1::2, :3], atol=1e-4):
+        return None
+    axes, half = rows[::2, :3], (rows[::2, 3] + rows[1::2, 3]) / 2
+    if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-3) or np.linalg.det(axes) < 0 or (half <= 0).any():
+        return None
+    x, y, z = (vector(axis) for axis in axes)
+    return ClipBox(vector((rows[1::2, 3] - rows[::2, 3]) / 2 @ axes), vector(half), (x, y, z))
+
+
 BOX_EDGES = tuple((a, b) for a in range(8) for b in range(a + 1, 8) if bin(a ^ b).count("1") == 1)
 """Pairs of corners that an edge of a box joins."""
 

@@ -5,6 +5,7 @@ Works on the state of a viewport that it is given; knows no event of mouse or ke
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
+from engine.scene import Field, Thing
 from widgets.viewport import camera as cam
 from widgets.viewport.camera import Array
 from widgets.viewport.hand import select
@@ -50,7 +52,7 @@ class Editing(QObject):
 
     def stop(self) -> None:
         """Gives up what is being worked out."""
-        for key in self._asked:
+        for key in (*self._asked, "export"):
             self._view.lane.cancel(key)
         self._asked.clear()
         self._later.clear()
@@ -64,6 +66,7 @@ class Editing(QObject):
         self._view.shown.tell(self.state)
         if clip != self.state.clip:
             self._view.canvas.set_clip(self.planes())
+            self._view.cropping.say(self.state.clip, "fitted")
         self._view.outline.show_things(self._view.given, self.state.looks)
         self._view.pointer.forget()
         self._view.dress()
@@ -77,15 +80,40 @@ class Editing(QObject):
 
     def select(self, polygon: Sequence[tuple[float, float]], mode: str = "replace") -> None:
         """Marks what is seen within a polygon of pixels, worked out by the view lane; one after the other."""
+        self._ask(
+            "select_inside", mode, screen=self._view.sight().screen, polygon=np.asarray(polygon, np.float64),
+            drawn=self._view.canvas.drawn_depths() if self.only_visible else None,
+        )  # fmt: skip
+
+    def _ask(self, job: str, mode: str, **more: Any) -> None:
+        """Marks what a job of the view lane finds."""
         sight = self._view.sight()
         self._number += 1
         key = f"select {self._number}"
         self._asked.append(key)
         self._view.lane.ask(
-            key, "select_inside", partial(self._selected, key, mode), partial(self._failed, key),
-            things=sight.things, screen=sight.screen, polygon=np.asarray(polygon, np.float64), planes=sight.planes,
-            drawn=self._view.canvas.drawn_depths() if self.only_visible else None,
+            key, job, partial(self._selected, key, mode), partial(self._failed, key),
+            things=sight.things, planes=sight.planes, **more,
         )  # fmt: skip
+
+    def export(self, what: str, marked: bool) -> None:
+        """Says what is to be written, as ``what``: what is marked, or all but what is hidden or deleted, where it was
+        moved to. A part is cut out by the view lane."""
+        scene, state = self._view.scene, self.state
+        parts = select.parts_of(scene.things, state.marks, marked)
+        moved = {t.name: self._view.shown.transform(t, state) for t, _ in parts}
+        parts = [
+            (t if moved[t.name] is t.transform else replace(t, transform=moved[t.name]), keep) for t, keep in parts
+        ]
+
+        def then(things: tuple[Thing, ...]) -> None:
+            whole = len(things) == len(scene.things) and all(map(operator.is_, things, scene.things))
+            self._view.exported.emit(what, (scene if whole else replace(scene, things=things),))
+
+        if all(keep is None for _, keep in parts):
+            then(tuple(thing for thing, _ in parts))
+        else:
+            self._view.lane.ask("export", "parts.cut_out", then, things=parts)
 
     def toggle_front(self) -> None:
         """Whether a selection leaves out what lies behind something."""
@@ -114,6 +142,7 @@ class Editing(QObject):
             self._view.canvas.interacting(True)
         self.state = replace(self.state, clip=clip)
         self._view.canvas.set_clip(self.planes())
+        self._view.cropping.say(clip, "drag")
         self._view.pointer.forget()
         self._view.overlay.update()
 
@@ -122,7 +151,19 @@ class Editing(QObject):
         self._view.canvas.interacting(False)
         before, self._clip_before = self._clip_before, None
         if before is not None and self.state.clip != start:
-            self.do("clipping", self.state, before)
+            self._do_clip(self.state, before)
+
+    def clip_to(self, clip: Clip | None) -> None:
+        """A clipping that was set elsewhere: no step of undo."""
+        self.apply(replace(self.state, clip=clip))
+
+    def _do_clip(self, state: ViewState, before: ViewState | None = None) -> None:
+        """One step that can be undone: where the clipping is a control's value, by setting that."""
+        if self._view.cropping.control:
+            self._view.cropping.say(state.clip, "settled")
+            self.apply(state)
+        else:
+            self.do("clipping", state, before)
 
     def change_look(self, name: str, look: Look, what: str, settled: bool) -> None:
         looks = {n: v for n, v in {**self.state.looks, name: look}.items() if v != Look()}
@@ -136,7 +177,8 @@ class Editing(QObject):
             self.do(what, state, before)
 
     def clip_command(self, what: str) -> bool:
-        corners = self._view.shown.corners(self.state)
+        fields = [thing.name for thing in self._view.shown.things if isinstance(thing, Field)]
+        corners = self._view.shown.corners(self.state, fields, core=True)
         if not len(corners):
             return False
         clip = self.state.clip
@@ -152,7 +194,7 @@ class Editing(QObject):
         new = made[what]()
         if new == clip:
             return False
-        self.do("clipping", replace(self.state, clip=new))
+        self._do_clip(replace(self.state, clip=new))
         return True
 
     def selection_command(self, what: str) -> bool:
@@ -162,8 +204,19 @@ class Editing(QObject):
             return True
         marks = self.state.marks
         if what == "export":
-            scene = select.scene_of(self._view.shown.things, marks, select.number_marked(marks) > 0)
-            self._view.exported.emit("scene", (scene,))
+            self.export("scene", marked=select.number_marked(marks) > 0)
+            return True
+        if what == "value":
+            self._view.by_value.toggle()
+            return True
+        if what == "clipped":
+            if self.state.clip is None:
+                self._view.noticed.emit("Nothing is clipped: put a clipping box round what is to be selected first.")
+                return False
+            self._ask("select_kept", "replace")
+            return True
+        if what == "floaters":
+            self._ask("splats_values.select_floaters", "replace")
             return True
         acts: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
             "invert": ("inverted selection", lambda: select.inverted(marks, [t for t, _, _ in self._view.pickable()])),

@@ -11,10 +11,12 @@ import numpy as np
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent, QWheelEvent
 
+from engine.scene import Handles
 from widgets.controls.fields import wheel_notches
 from widgets.viewport import camera as cam
 from widgets.viewport.camera import Array, project
 from widgets.viewport.hand.clip import Clip, Grip, on_plane
+from widgets.viewport.hand.picking import Hit
 
 if TYPE_CHECKING:
     from widgets.viewport.viewport import Viewport
@@ -166,7 +168,9 @@ class Hands(QObject):
             self._grip = None
             view.editing.settle_clip(start)
         elif self._handle is not None:
-            if moved:
+            if moved and event.modifiers() & CONTROL:
+                self._drop_handle(press, at)
+            elif moved:
                 self._drag_handle(press, at, bool(event.modifiers() & SHIFT), "settled")
             self._handle = None
             view.held.settled()
@@ -200,6 +204,24 @@ class Hands(QObject):
         moved = places.copy()
         moved[k] = start + by
         self._view.held.place(name, moved, phase)
+
+    def _drop_handle(self, press: QPointF, at: QPointF) -> None:
+        """Onto what is seen below the pointer; where nothing is, into the plane of the picture."""
+        assert self._handle is not None
+        name, k, places = self._handle
+        self._drag_handle(press, at, False, "drag")
+
+        def then(hit: Hit | None) -> None:
+            thing = self._view.shown.thing(name)
+            if not isinstance(thing, Handles) or len(thing.at) != len(places):
+                return  # another scene came meanwhile
+            moved = self._view.held.places(name)
+            if hit is not None:
+                moved[k] = hit.place
+            self._view.held.place(name, moved, "settled")
+            self._view.held.settled()
+
+        self._view.pointer.ask(at.x(), at.y(), then)
 
     def _double(self, event: QMouseEvent) -> bool:
         if event.button() == Qt.MouseButton.LeftButton and self._view.tools.tool not in ("distance", "angle"):

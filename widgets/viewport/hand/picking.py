@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.scene import Field, Frustums, Mesh, Points, Thing
+from engine.scene import Field, Frustums, Mesh, Points, Splats, Thing
 from widgets.viewport import sights
 from widgets.viewport.camera import Array, Vector
 
 Bools = NDArray[np.bool_]
-MOST = 120_000
-"""A box for the camera is made of so many places at most."""
+SH_0 = 0.28209479177387814
+"""The spherical harmonic of degree 0: what a splat's first coefficient is multiplied by."""
+MOST, FEW = 120_000, 10_000
+"""A box for the camera is made of so many places at most; so many splats say where most are."""
+OUTSIDE = 0.005
+"""Share of the splats at each end of each axis that a box of nearly all leaves out."""
 
 
 def matrix_of(thing: Thing, moved: Any = None) -> Array:
@@ -76,10 +80,22 @@ def box_corners(thing: Thing) -> Array:
     return np.asarray(np.where(grid, hi, lo), np.float64)
 
 
+def core_corners(splats: Splats) -> Array:
+    """The eight corners (8, 3) of the box of nearly all splats in their own numbers: a few that float far away, as
+    training leaves them, would make all else small."""
+    some = np.asarray(splats.xyz[:: max(1, len(splats.xyz) // FEW)], np.float64)
+    some = some[np.isfinite(some).all(1)]
+    if not len(some):
+        return np.empty((0, 3))
+    lo, hi = np.quantile(some, [OUTSIDE, 1 - OUTSIDE], axis=0)
+    grid = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], bool)
+    return np.asarray(np.where(grid, hi, lo), np.float64)
+
+
 @dataclass(frozen=True)
 class Hit:
-    """What was found: ``place`` in the world, ``normal`` unit or None, ``index`` of the point or face, ``ahead`` the
-    distance in front of the eye; ``vertex`` is the nearest vertex of the face or the point itself."""
+    """What was found: ``place`` in the world, ``normal`` unit or None, ``index`` of the point, splat or face, ``ahead``
+    the distance in front of the eye; ``vertex`` is the nearest vertex of the face or the point itself."""
 
     thing: Thing
     place: Vector
@@ -99,11 +115,13 @@ def words(hit: Hit, step: float) -> list[str]:
     """What is said of a hit beside the pointer; ``step`` is a pixel's size there in world units."""
     thing = hit.thing
     lines = ["  ".join(figure(v, step) for v in hit.place)]
-    what = "face" if isinstance(thing, Mesh) else "point"
+    what = "face" if isinstance(thing, Mesh) else "splat" if isinstance(thing, Splats) else "point"
     index = hit.index
-    if isinstance(thing, Points) and thing.index is not None:
+    if isinstance(thing, Points | Splats) and thing.index is not None:
         index = int(thing.index[hit.index])
     lines.append(f"{thing.name} · {what} {index:,}")
+    if isinstance(thing, Splats):
+        return lines + _of_splat(thing, hit.index)
     if hit.normal is not None:
         lines.append("normal " + "  ".join(f"{v:.2f}".replace("-", "−") for v in hit.normal))
     if isinstance(thing, Points) and thing.labels is not None:
@@ -113,3 +131,17 @@ def words(hit: Hit, step: float) -> list[str]:
         for name, values in list(thing.scalars.items())[:3]:
             lines.append(f"{name} {float(values[hit.vertex]):.4g}".replace("-", "−"))
     return lines
+
+
+def _of_splat(splats: Splats, index: int) -> list[str]:
+    """Opacity, deviations in the thing's own units from the largest on, and the colour without what changes with the
+    view."""
+    logit = float(splats.opacity[index])
+    alpha = 1 / (1 + math.exp(-min(max(logit, -80.0), 80.0)))
+    deviations = sorted((math.exp(min(float(v), 80.0)) * splats.size for v in splats.scales[index]), reverse=True)
+    rgb = [min(max(0.5 + SH_0 * float(v), 0.0), 1.0) for v in splats.sh[index, 0]]
+    return [
+        f"opacity {alpha:.2f}",
+        "deviations " + "  ".join(f"{v:.3g}" for v in deviations),
+        "colour #" + "".join(f"{round(255 * v):02x}" for v in rgb),
+    ]

@@ -1,7 +1,7 @@
 """What of the things is marked, hidden or deleted: pure states that an undo can go back to. Knows no widget.
 
 A state is never changed, only followed by another. It is kept by the things' names, and dropped where the number of
-points or faces is not the same any more.
+points, splats or faces is not the same any more.
 """
 
 from __future__ import annotations
@@ -13,20 +13,23 @@ from typing import Any
 
 import numpy as np
 
-from engine.scene import Mesh, Points, Scene, Thing
+from engine.scene import Mesh, Points, Splats, Thing
 from widgets.viewport.hand.picking import Bools
+
+MANY = 8_000
+"""Of more marked places than this some are enough to show where they are."""
 
 
 def count_of(thing: Thing) -> int:
-    """How many points or faces a thing has to select from."""
-    if isinstance(thing, Points):
+    """How many points, splats or faces a thing has to select from."""
+    if isinstance(thing, Points | Splats):
         return len(thing.xyz)
     return len(thing.faces) if isinstance(thing, Mesh) else 0
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Of one thing: which of its ``count`` points or faces are marked, hidden, deleted; None is none of them."""
+    """Of one thing: which of its ``count`` points, splats or faces are marked, hidden, deleted; None is none."""
 
     count: int
     marked: Bools | None = None
@@ -107,46 +110,26 @@ def fitting(state: State, things: Sequence[Thing]) -> dict[str, Marks]:
 
 
 def number_marked(state: State) -> int:
-    """How many points and faces are marked in all."""
+    """How many points, splats and faces are marked in all."""
     return sum(int(np.count_nonzero(m.marked)) for m in state.values() if m.marked is not None)
 
 
 def marked_places(thing: Thing, marked: Bools) -> Any:
-    """Where what is marked of a thing is (K, 3), in its own numbers."""
+    """Where what is marked of a thing is (K, 3), in its own numbers; of very much so many places as tell its extent."""
+    which = np.flatnonzero(marked)
+    which = which[:: max(1, len(which) // MANY)]
     if isinstance(thing, Mesh):
-        return thing.vertices[thing.faces[marked]].reshape(-1, 3)
-    return thing.xyz[marked]  # type: ignore[attr-defined]
+        return thing.vertices[thing.faces[which]].reshape(-1, 3)
+    return thing.xyz[which]  # type: ignore[attr-defined]  # only such things have marks
 
 
-def part_of(thing: Thing, keep: Bools) -> Thing:
-    """A cloud or mesh of only those points or faces that ``keep`` names; vertices that nobody needs are left out."""
-    if isinstance(thing, Points):
-        names: tuple[str, ...] = ("rgb", "normals", "labels", "index")
-        cut: dict[str, Any] = {n: _rows(getattr(thing, n), keep) for n in names}
-        cut["scalars"] = {n: values[keep] for n, values in thing.scalars.items()}
-        return replace(thing, xyz=thing.xyz[keep], tree=None, **cut)
-    assert isinstance(thing, Mesh)
-    faces = thing.faces[keep]
-    used = np.zeros(len(thing.vertices), bool)
-    used[faces] = True
-    number = np.cumsum(used, dtype=np.int32) - 1
-    cut = {n: _rows(getattr(thing, n), used) for n in ("normals", "rgb", "uv")}
-    cut["scalars"] = {n: v[used] for n, v in thing.scalars.items()}
-    return replace(thing, vertices=thing.vertices[used], faces=number[faces].astype(np.int32), **cut)
-
-
-def _rows(values: Any, keep: Bools) -> Any:
-    return None if values is None else values[keep]
-
-
-def scene_of(things: Sequence[Thing], state: State, marked: bool) -> Scene:
-    """What is marked, or else what is neither hidden nor deleted, as a scene of its own for a file."""
-    parts: list[Thing] = []
+def parts_of(things: Sequence[Thing], state: State, marked: bool) -> list[tuple[Thing, Bools | None]]:
+    """What goes into a file: what is marked, or else what is neither hidden nor deleted, as things and what is kept of
+    each; None is all of it."""
+    parts: list[tuple[Thing, Bools | None]] = []
     for thing in things:
         marks = state.get(thing.name)
         keep = None if marks is None else marks.marked if marked else marks.keep
-        if keep is not None:
-            parts.append(part_of(thing, keep))
-        elif not marked:
-            parts.append(thing)
-    return Scene(tuple(parts))
+        if keep is not None or not marked:
+            parts.append((thing, keep))
+    return parts

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.scene import Mesh, Points, Thing
+from engine.scene import Mesh, Points, Splats, Thing
 from widgets.viewport.camera import Array
 from widgets.viewport.hand.clip import Clip
-from widgets.viewport.hand.picking import box_corners, matrix_of, to_world
+from widgets.viewport.hand.picking import box_corners, core_corners, matrix_of, to_world
 from widgets.viewport.hand.select import Marks, State
-from widgets.viewport.over.outline import Look, moved_matrix
+from widgets.viewport.over.outline import Look, moved_matrix, opacity_of
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,17 @@ class ViewState:
     clip: Clip | None = None
 
 
+SPLATS_AS = (
+    ("As it comes", ""), ("Ellipsoids", "ellipsoids"), ("Middles", "points"), ("Normals", "normal"),
+    ("Depth", "depth"), ("Alpha", "alpha"),
+)  # fmt: skip
+"""What splats can be shown as: those of :data:`widgets.viewport.style.SPLATS_AS` with their names on screen."""
+
+
 def offers_of(thing: Thing) -> list[tuple[str, str]]:
     """What a thing can be coloured by: pairs of text and value; empty where it cannot be chosen."""
+    if isinstance(thing, Splats):
+        return list(SPLATS_AS)
     if not isinstance(thing, Points | Mesh):
         return []
     out = [("As it comes", ""), ("Plain", "plain")]
@@ -99,10 +108,23 @@ class Shown:
         middle = corners.mean(0) if len(corners) else own[:3, 3]
         return moved_matrix(look, middle) @ own
 
-    def corners(self, state: ViewState, names: Sequence[str] = ()) -> Array:
-        """Corners (K, 3) in the world of all that is visible, or of the things named."""
+    def transform(self, thing: Thing, state: ViewState) -> Any:
+        """A thing's own transform (4, 4), or None, with what the person moved."""
+        look = state.looks.get(thing.name)
+        if look is None or not look.moves:
+            return thing.transform
+        shift = np.eye(4)
+        shift[:3, 3] = np.negative(thing.origin)
+        return self.matrix(thing, state) @ shift
+
+    def corners(self, state: ViewState, names: Sequence[str] = (), core: bool = False) -> Array:
+        """Corners (K, 3) in the world of all that is visible, or of the things named; of splats only where nearly all
+        are if it is the ``core`` that is to be looked at."""
         parts = [
-            to_world(self.matrix(thing, state), self.box(thing))
+            to_world(
+                self.matrix(thing, state),
+                core_corners(thing) if core and isinstance(thing, Splats) else self.box(thing),
+            )
             for thing in self.things
             if (thing.name in names if names else self.is_visible(thing, state))
         ]
@@ -112,22 +134,17 @@ class Shown:
         """Brings the canvas to ``state``."""
         for thing in self.things:
             look, marks = state.looks.get(thing.name, Look()), state.marks.get(thing.name, Marks(0))
-            transform = thing.transform
-            if look.moves:
-                moved = self.matrix(thing, state)
-                shift = np.eye(4)
-                shift[:3, 3] = np.negative(thing.origin)
-                transform = moved @ shift
+            transform = self.transform(thing, state)
             told = self._told.setdefault(thing.name, {})
             wanted = {
                 "hidden": not self.is_visible(thing, state),
-                "opacity": thing.opacity if look.opacity is None else look.opacity,
+                "opacity": opacity_of(thing) if look.opacity is None else look.opacity,
                 "colour": thing.colour if look.colour is None else look.colour,
                 "transform": transform,
                 "mask": marks,
             }
-            if isinstance(thing, Points | Mesh):
-                wanted["colour_by"] = thing.colour_by if look.colour_by is None else look.colour_by
+            if isinstance(thing, Points | Mesh | Splats):
+                wanted["colour_by"] = _own(thing, "colour_by") if look.colour_by is None else look.colour_by
             for what, value in wanted.items():
                 known = what in told
                 if what == "mask":
@@ -144,7 +161,9 @@ class Shown:
 
 
 def _own(thing: Thing, what: str) -> Any:
-    return not thing.visible if what == "hidden" else getattr(thing, what, None)
+    if what == "opacity":
+        return opacity_of(thing)
+    return not thing.visible if what == "hidden" else getattr(thing, what, "" if what == "colour_by" else None)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -40,6 +40,8 @@ class Through(QObject):
         self._view = viewport
         self.control = ""
         """Which control is set to the view's camera; '' for none."""
+        self._whole = ""
+        """Which control is on while frames of a film are asked for; '' for none."""
         self._said = ""
         """The text that was said last, or came with a scene."""
         self._waits_since: float | None = None
@@ -60,6 +62,7 @@ class Through(QObject):
     def take(self, scene: Scene) -> None:
         """Another scene: a camera in it that this view has not asked for, typed or undone, becomes the view's."""
         control = scene.camera_control
+        self._whole = scene.whole_control
         if control != self.control:
             self.stop()
             self.control, self._said, self._waits_since, self._frame = control, "", None, ""
@@ -82,7 +85,7 @@ class Through(QObject):
         self.named = None
         if not self.control or not self._said or self._frame:
             return
-        text = self._text()
+        text = self.text()
         if not text or text == self._said:
             return
         if stand_of(text) == stand_of(self._said):
@@ -109,6 +112,8 @@ class Through(QObject):
         except (BadValue, ValueError):
             return True
         if text != self._frame:
+            if not self._frame and self._whole:
+                self.control_set.emit(self._whole, True, "fitted")
             self._frame, self._frame_there = text, False
             self.control_set.emit(self.control, text, "fitted")
         return self._frame_there
@@ -117,6 +122,8 @@ class Through(QObject):
         """The control is the view's camera again."""
         if self._frame:
             self._frame = ""
+            if self._whole:
+                self.control_set.emit(self._whole, False, "fitted")
             self._say("fitted")
 
     def stop(self) -> None:
@@ -124,7 +131,7 @@ class Through(QObject):
         self._fit.stop()
         self._settle.stop()
 
-    def _text(self) -> str:
+    def text(self) -> str:
         """The view's camera and size; '' where the engine has no such camera."""
         width, height = self._view.size_of()
         ratio = self._view.canvas.devicePixelRatioF()
@@ -134,7 +141,7 @@ class Through(QObject):
             return ""
 
     def _say(self, phase: str) -> None:
-        text = self._text()
+        text = self.text()
         if text and self.control:
             self._said, self._waits_since = text, time.monotonic()
             self.control_set.emit(self.control, text, phase)
@@ -151,7 +158,8 @@ class Through(QObject):
         ]
 
     def frustum_at(self, at: QPointF) -> tuple[Frustums, int] | None:
-        """Whose picture or eye is at a pixel, the nearest of them; None where another thing hides it."""
+        """Whose picture or eye is at a pixel, the nearest of them; None where another thing, but no field, hides
+        it."""
         camera, size = self._view.navigator.camera, self._view.size_of()
         best: tuple[float, float, Frustums, int] | None = None
         for thing in self.frustums():
@@ -175,6 +183,9 @@ class Through(QObject):
                     best = (ahead, float(away[k]), thing, k)
         if best is None:
             return None
+        shown, state = self._view.shown, self._view.state
+        if any(isinstance(thing, Field) and shown.is_visible(thing, state) for thing in shown.things):
+            return best[2:]  # whose edges are drawn through it
         drawn = self._view.canvas.read_depth(at.x(), at.y(), 1)
         return None if drawn is not None and drawn < best[0] - best[1] else best[2:]
 

@@ -22,12 +22,14 @@ MOST_NAMES = 10
 
 @dataclass(frozen=True)
 class Bar:
-    """What a bar says: ``title``, the range ``lo``..``hi`` and ``table`` uint8 (256, 3), low to high."""
+    """What a bar says: ``title``, the range ``lo``..``hi`` and ``table`` uint8 (256, 3), low to high; ``marks`` are
+    texts at shares 0..1 of it, where they are not the range's own numbers."""
 
     title: str
     lo: float
     hi: float
     table: Any
+    marks: tuple[tuple[float, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,8 @@ def paint(painter: QPainter, bounds: QRectF, bar: Bar | Names | None) -> None:
         return
     box = place(bounds)
     metrics = QFontMetricsF(painter.font())
-    apart = (bar.hi - bar.lo) * 18 / box.height()
-    between = [v for v in ticks(bar.lo, bar.hi, max(2, int(box.height() / 36))) if bar.lo + apart < v < bar.hi - apart]
-    marks = [bar.lo, *between, bar.hi]
-    texts = [number(value) for value in marks]
-    room = max(metrics.horizontalAdvance(text) for text in texts)
+    marks = bar.marks or _numbers(bar, box.height())
+    room = max(metrics.horizontalAdvance(text) for _, text in marks)
     title = metrics.elidedText(bar.title, Qt.TextElideMode.ElideRight, 110)
     left = min(box.left() - room - 10, box.right() - metrics.horizontalAdvance(title))
     _ground(painter, QRectF(left - 6, box.top() - 24, box.right() - left + 12, box.height() + 32))
@@ -69,13 +68,21 @@ def paint(painter: QPainter, bounds: QRectF, bar: Bar | Names | None) -> None:
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(QPen(QColor(theme.colours.line), 1))
     painter.drawRect(box)
-    for value, text in zip(marks, texts, strict=True):
-        y = box.bottom() - (value - bar.lo) / (bar.hi - bar.lo) * box.height()
+    for share, text in marks:
+        y = box.bottom() - share * box.height()
         painter.setPen(QColor(theme.colours.quiet))
         painter.drawLine(QPointF(box.left() - 4, y), QPointF(box.left(), y))
         painter.setPen(QColor(theme.colours.text))
         align = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(QRectF(left, y - 8, box.left() - 7 - left, 16), align, text)
+
+
+def _numbers(bar: Bar, height: float) -> tuple[tuple[float, str], ...]:
+    """The ends of the range and what has room between them: shares 0..1 and numbers."""
+    size = bar.hi - bar.lo
+    apart = size * 18 / height
+    between = [v for v in ticks(bar.lo, bar.hi, max(2, int(height / 36))) if bar.lo + apart < v < bar.hi - apart]
+    return tuple(((value - bar.lo) / size, number(value)) for value in (bar.lo, *between, bar.hi))
 
 
 def _paint_names(painter: QPainter, bounds: QRectF, bar: Names) -> None:

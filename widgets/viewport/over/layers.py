@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter
 
-from engine.scene import Mesh, Points
+from engine.scene import Field, Mesh, Points, Splats
 from widgets.theme import RADIUS, theme
 from widgets.viewport.camera import project
 from widgets.viewport.colours import table_of, value_range
@@ -41,7 +41,7 @@ class Layers:
         self.readings: Mapping[str, float] = {}
         self._ranges: dict[str, tuple[Any, tuple[float, float]]] = {}
         over: Overlay = viewport.overlay
-        over.layers = [self._clip, self._measure, self._readings, self._bar, self._hands]
+        over.layers = [viewport.wipe.paint_over, self._clip, self._measure, self._readings, self._bar, self._hands]
 
     def _clip(self, painter: QPainter, bounds: QRectF) -> None:
         clip = self._view.state.clip
@@ -89,7 +89,13 @@ class Layers:
 
     def bar(self) -> colour_bar.Bar | colour_bar.Names | None:
         """What the colours of the first thing that has any say."""
+        for thing in self._view.shown.things:
+            if isinstance(thing, Field) and thing.legend[1] and self._view.shown.is_visible(thing, self._view.state):
+                title, marks = thing.legend
+                return colour_bar.Bar(title, 0.0, 1.0, table_of("scalar:"), marks)
         for thing in self._view.coloured():
+            if isinstance(thing, Splats):  # what they are shown as stands for no numbers
+                continue
             by = self._view.colour_by_of(thing) or best_colour_by(thing)
             if by == "label" and isinstance(thing, Points) and thing.labels is not None:
                 return colour_bar.Names("label", sorted(thing.label_names.items()))

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.scene import Arrows, Field, Frustums, Handles, Lines, Mesh, Points, Sheet, Thing, Words
+from engine.scene import Arrows, Field, Frustums, Handles, Lines, Mesh, Points, Sheet, Splats, Thing, Words
 from widgets.theme import LABELS, TERMS, icon, theme
 from widgets.viewport.camera import Array, Vector, rotation
 from widgets.viewport.over.number import Number
@@ -65,11 +65,16 @@ def moved_matrix(look: Look, middle: Array) -> Array:
     return out
 
 
+def opacity_of(thing: Thing) -> float:
+    """How much of a thing covers what is behind it, as it came; each splat has an opacity of its own."""
+    return 1.0 if isinstance(thing, Splats) else thing.opacity
+
+
 def count_text(thing: Thing) -> str:
     """How much of it there is, short."""
     counts: dict[type[Thing], tuple[str, ...]] = {
-        Points: ("xyz",), Mesh: ("faces",), Lines: ("ends",), Arrows: ("at",), Words: ("at",), Handles: ("at",),
-        Frustums: ("eyes",),
+        Points: ("xyz",), Splats: ("xyz",), Mesh: ("faces",), Lines: ("ends",), Arrows: ("at",), Words: ("at",),
+        Handles: ("at",), Frustums: ("eyes",),
     }  # fmt: skip
     for name in counts.get(type(thing), ()):
         n = len(getattr(thing, name))
@@ -244,7 +249,7 @@ class Outline(QWidget):
             look = self.look(thing.name)
             self.about.setText(long_count(thing))
             self.colour_button.setIcon(swatch(self.colour_of(thing)))
-            opacity = thing.opacity if look.opacity is None else look.opacity
+            opacity = opacity_of(thing) if look.opacity is None else look.opacity
             if not self.opacity.isSliderDown():
                 self.opacity.setValue(round(opacity * 100))
             for name, values in (("move", look.move), ("turn", look.turn), ("scale", (look.scale,))):

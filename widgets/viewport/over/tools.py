@@ -51,6 +51,8 @@ CLIP_MENU: tuple[Entry, ...] = (
     ("Keep the other side", "clip:flip"), ("Box round everything", "clip:reset"),
 )  # fmt: skip
 SELECT_MENU: tuple[Entry, ...] = (
+    ("By value: a histogram", "select:value"), ("Floaters: faint, huge or alone", "select:floaters"),
+    ("What the clipping leaves", "select:clipped"), None,
     ("Invert\tI", "select:invert"), ("Clear\tEsc", "select:clear"), None,
     ("Hide\tH", "select:hide"), ("Show all\tShift+H", "select:show"), ("Delete\tDel", "select:delete"), None,
     ("Only what is in front", "front"), None,
@@ -324,9 +326,14 @@ class ToolBar(QWidget):
                     box.addItem(text, value)
             box.setCurrentIndex(max(0, box.findData(now)))
             box.setEnabled(len(offers) > 1)
+        self._fit_colours()
+
+    def _fit_colours(self) -> None:
+        """The box stands in the row where there is room for it and anything to choose."""
+        self.colours.setVisible(self.width() >= NARROW and self.colours.isEnabled())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.colours.setVisible(self.width() >= NARROW)
+        self._fit_colours()
         for button in (self.tools["lasso"], self.tools["angle"], self.path_button):
             button.setVisible(self.width() >= NARROWEST)

@@ -15,14 +15,16 @@ import torch
 from torch import Tensor
 
 
-def kernel(signature: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compiles a function for the types of ``signature`` now, or reads what was compiled before."""
+def kernel(signature: str, fastmath: Any = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compiles a function for the types of ``signature`` now, or reads what was compiled before; ``fastmath`` as numba
+    has it."""
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
-            out: Callable[..., Any] = numba.njit(signature, nogil=True, cache=True, error_model="numpy")(function)
+            out: Callable[..., Any] = numba.njit(signature, cache=True, **options)(function)
         except RuntimeError:  # there is no folder that may be written: compiled anew with each start
-            out = numba.njit(signature, nogil=True, error_model="numpy")(function)
+            out = numba.njit(signature, **options)(function)
         return out
 
     return compiled

@@ -1,0 +1,1 @@
+"""What learns as a heap of Gaussians: parameters, where they begin, their growth, and the questions put to them."""

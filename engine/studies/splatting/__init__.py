@@ -1,0 +1,1 @@
+"""Scenes and pictures made of Gaussians. One file per study."""
