@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,48 +16,54 @@ from engine.messages import RunInfo
 from widgets.flow import Flow
 from widgets.theme import RADIUS, theme
 
+ART, CARD, PAD = 92, 188, 12
+"""Pixels: the height of a card's picture, of a card, and what is left free at its edges."""
 STARTERS = Path(__file__).resolve().parent.parent / "resources" / "starters"
 
 
 @dataclass(frozen=True)
 class Starter:
     """A trained run that comes with the program: its folder below ``resources/starters``, its study, the probe that it
-    shows first, what it is called; with a sentence ``text`` it has a card here, else a button."""
+    shows first, what it is called. With a sentence ``text`` it has a card here, else a button in the row ``group``."""
 
     folder: str
     study: str
     probe: str
     title: str
     text: str = ""
+    group: str = ""
 
     @property
     def path(self) -> Path:
         return STARTERS / self.folder
 
 
+LATENT, FLOWS, ADVERSARIAL, RADIANCE, SOLID = GROUPS = (
+    "Latent codes", "Flows", "Adversarial", "Radiance", "3-D",
+)  # fmt: skip
 STARTER_RUNS = (
-    Starter("shapes", "vae", "traversal", "Drag through a latent space", "A variational autoencoder that has "
-            "learned coloured shapes: move a slider and watch the picture follow."),
-    Starter("noise", "ddpm", "denoise", "Watch noise become a picture", "A diffusion model takes noise away step by "
-            "step: play it, go back, and see what it believes at each moment."),
-    Starter("surface", "implicit_fit", "surface", "Orbit a surface that was learned", "A network that knew nothing but "
-            "points now knows the whole shape: turn it, slice it, train on and watch it move."),
-    Starter("digits_map", "vae", "latent_map", "Map of digits"),
-    Starter("holes", "autoencoder", "samples", "Autoencoder's holes"),
-    Starter("straight", "rectified_flow", "denoise", "Rectified flow"),
-    Starter("latents", "latent_diffusion", "denoise", "Latent diffusion"),
-    Starter("plane", "flow_2d", "particles", "Flow in the plane"),
-    Starter("solids", "pointnet", "critical_points", "PointNet's solids"),
-    Starter("game", "gan_2d", "game", "The GAN game"),
-    Starter("fakes", "dcgan", "seed_plane", "DCGAN's fakes"),
-    Starter("styles", "style_gan", "style_mixing", "Styles, mixed"),
-    Starter("sketches", "translation", "sketch", "Sketch, and it paints"),
-    Starter("life", "nerf_hash", "view", "A scene from photographs"),
-    Starter("blur", "nerf", "view", "The first NeRF"),
-    Starter("few", "nerf_sparse", "against", "A scene from four photographs"),
-    Starter("solid", "dvr", "view", "A surface from masks"),
-    Starter("strokes", "splat_2d", "ellipses", "A picture of Gaussians"),
-    Starter("splats", "gaussian_splatting", "view", "A scene of Gaussians"),
+    Starter("shapes", "vae", "traversal", "Drag through a latent space", "Move a slider, and the picture of a shape "
+            "follows."),
+    Starter("noise", "ddpm", "denoise", "Watch noise become a picture", "Play it, go back, see what it believes at "
+            "each moment."),
+    Starter("surface", "implicit_fit", "surface", "Orbit a surface that was learned", "It knew points, now the whole "
+            "shape: turn it, slice it."),
+    Starter("digits_map", "vae", "latent_map", "Map of digits", group=LATENT),
+    Starter("holes", "autoencoder", "samples", "Autoencoder's holes", group=LATENT),
+    Starter("straight", "rectified_flow", "denoise", "Rectified flow", group=FLOWS),
+    Starter("latents", "latent_diffusion", "denoise", "Latent diffusion", group=FLOWS),
+    Starter("plane", "flow_2d", "particles", "Flow in the plane", group=FLOWS),
+    Starter("solids", "pointnet", "critical_points", "PointNet's solids", group=SOLID),
+    Starter("game", "gan_2d", "game", "The GAN game", group=ADVERSARIAL),
+    Starter("fakes", "dcgan", "seed_plane", "DCGAN's fakes", group=ADVERSARIAL),
+    Starter("styles", "style_gan", "style_mixing", "Styles, mixed", group=ADVERSARIAL),
+    Starter("sketches", "translation", "sketch", "Sketch, and it paints", group=ADVERSARIAL),
+    Starter("life", "nerf_hash", "view", "A NeRF in seconds", group=RADIANCE),
+    Starter("blur", "nerf", "view", "The first NeRF", group=RADIANCE),
+    Starter("few", "nerf_sparse", "against", "Four photographs", group=RADIANCE),
+    Starter("solid", "dvr", "view", "Surface from masks", group=RADIANCE),
+    Starter("strokes", "splat_2d", "ellipses", "A picture of Gaussians", group=SOLID),
+    Starter("splats", "gaussian_splatting", "view", "A scene of Gaussians", group=SOLID),
 )  # fmt: skip
 STARTER_CARDS = tuple(starter for starter in STARTER_RUNS if starter.text)
 
@@ -80,7 +87,7 @@ class Card(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._pixmap = QPixmap(str(picture))
         self._art = QLabel()
-        self._art.setFixedHeight(150)
+        self._art.setFixedHeight(ART)
         self._art.setAlignment(Qt.AlignmentFlag.AlignCenter)
         head, words = QLabel(title), QLabel(text)
         head.setProperty("role", "head")
@@ -90,19 +97,19 @@ class Card(QWidget):
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
         head.setFixedHeight(2 * head.fontMetrics().lineSpacing() + 8)  # two lines, so that the sentences start level
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(16, 16, 16, 16)
-        layout.setSpacing(8)
+        layout.setContentsMargins(PAD, PAD, PAD, PAD)
+        layout.setSpacing(4)
         layout.addWidget(self._art)
         layout.addWidget(head)
         layout.addWidget(words, 1)
-        self.setMinimumHeight(270)
+        self.setMinimumHeight(CARD)
 
     def sizeHint(self) -> QSize:
-        return QSize(280, 270)
+        return QSize(280, CARD)
 
     def resizeEvent(self, event: object) -> None:
         if not self._pixmap.isNull():
-            box = QSize(self.width() - 32, 150)
+            box = QSize(self.width() - 2 * PAD, ART)
             ratio = self.devicePixelRatioF()
             scaled = self._pixmap.scaled(
                 box * ratio, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
@@ -168,14 +175,15 @@ class WelcomePage(QWidget):
                 card.setToolTip("This starter was not made yet: the command “make starters” does that.")
             self.cards.append(card)
             cards.addWidget(card, 1)
-        row = QWidget()
-        more = Flow(row)
-        for starter in (starter for starter in STARTER_RUNS if not starter.text):
-            button = QPushButton(starter.title)
-            button.setEnabled(starter.path.is_dir())
-            button.setToolTip(f"Opens what {starter.study} has learned for this page.")
-            button.clicked.connect(lambda _=False, starter=starter: self.starter_chosen.emit(starter))
-            more.addWidget(button)
+        rows = QGridLayout()
+        rows.setHorizontalSpacing(16)
+        rows.setVerticalSpacing(4)
+        rows.setColumnStretch(1, 1)
+        for i, group in enumerate(GROUPS):
+            head = QLabel(group)
+            head.setProperty("role", "quiet")
+            rows.addWidget(head, i, 0)
+            rows.addWidget(self._buttons([s for s in STARTER_RUNS if s.group == group]), i, 1)
         self._recent_head = QLabel("Recent runs")
         self._recent_head.setProperty("role", "caption")
         self._recent = QGridLayout()
@@ -184,15 +192,13 @@ class WelcomePage(QWidget):
         inner = QWidget()
         inner.setMaximumWidth(1040)
         column = QVBoxLayout(inner)
-        column.setContentsMargins(24, 24, 24, 24)
+        column.setContentsMargins(24, 12, 24, 12)
         column.setSpacing(8)
         column.addStretch(1)
         column.addWidget(title)
         column.addWidget(text)
-        column.addSpacing(12)
         column.addLayout(cards)
-        column.addWidget(row)
-        column.addSpacing(12)
+        column.addLayout(rows)
         column.addWidget(self._recent_head)
         column.addLayout(self._recent)
         column.addStretch(2)
@@ -202,6 +208,17 @@ class WelcomePage(QWidget):
         outer.addWidget(inner, 100)
         outer.addStretch(1)
         self.set_recent(())
+
+    def _buttons(self, starters: Sequence[Starter]) -> QWidget:
+        row = QWidget()
+        flow = Flow(row, gap=4)
+        for starter in starters:
+            button = QPushButton(starter.title)
+            button.setEnabled(starter.path.is_dir())
+            button.setToolTip(f"Opens what {starter.study} has learned for this page.")
+            button.clicked.connect(lambda _=False, starter=starter: self.starter_chosen.emit(starter))
+            flow.addWidget(button)
+        return row
 
     def set_recent(self, runs: tuple[RunInfo, ...]) -> None:
         """The newest runs as buttons, six at most."""
