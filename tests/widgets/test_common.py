@@ -122,6 +122,7 @@ MAKERS: dict[str, Make] = {
     "widgets.controls.shapes.tree.TreeEditor": lambda cls, host: cls("tree", Tree(), KNOBS),
     "widgets.viewport.over.cube.ViewCube": lambda cls, host: cls(_navigator(host), host),
     "widgets.viewport.over.wipe.Wipe": lambda cls, host: cls(Viewport(parent=host)),
+    "widgets.viewport.hand.by_value.ByValue": lambda cls, host: cls(Viewport(parent=host)),
     "widgets.viewport.over.overlay.Overlay": lambda cls, host: cls(host),
     "widgets.viewport.over.tools.Popup": lambda cls, host: cls(host),
     "widgets.viewport.over.tools.LooksPanel": lambda cls, host: cls(host),
