@@ -155,6 +155,7 @@ def parser() -> argparse.ArgumentParser:
     tour.add_argument("--theme", choices=("dark", "light"), default=None)
     tour.add_argument("--screenshot", default="", metavar="PNG", help="copies the README's picture there")
     tour.add_argument("--seconds", type=_seconds, default=8.0, metavar="S", help="of training in each study")
+    tour.add_argument("--only", nargs="+", default=[], metavar="STUDY", help="goes through these studies and no more")
 
     bench = word("bench", "measures: figure, unit, machine, ratio to its peer in the same run", _bench)
     bench.add_argument("names", nargs="*", metavar="NAME", help="benchmarks (without: all)")
@@ -244,7 +245,7 @@ def _tour(args: argparse.Namespace) -> int:
     from app.tour import run_tour
 
     screenshot = Path(args.screenshot) if args.screenshot else None
-    return run_tour(Path(args.out), args.size, args.theme, args.seconds, screenshot)
+    return run_tour(Path(args.out), args.size, args.theme, args.seconds, screenshot, tuple(args.only))
 
 
 def _bench(args: argparse.Namespace) -> int:

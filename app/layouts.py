@@ -27,12 +27,14 @@ class Layouts:
         """What was around the stage before it stood alone; None while it does not."""
         self._idle: list[QDockWidget] = []
         """Docks that were closed because the open study learns nothing."""
+        self._shares: tuple[list[int], list[int]] | None = None
+        """How wide curves and objective were, and how high knobs and controls, before any of them was closed."""
 
     def reset(self) -> None:
         """Every dock where it was on the first day."""
         window, docks = self._window, self._docks
         self._around = None
-        self._idle = []
+        self._idle, self._shares = [], None
         for dock in docks.values():
             dock.setFloating(False)  # before: a dock that was taken out stays afloat
             window.removeDockWidget(dock)
@@ -63,19 +65,27 @@ class Layouts:
             self._window.restoreState(self._around)
             self._around = None
 
-    def suit(self, trains: bool) -> None:
-        """Closes the docks that stay empty where a study learns nothing, and opens those again for one that does."""
+    def suit(self, trains: bool, knobs: bool = True) -> None:
+        """Closes the docks that stay empty where a study learns nothing, or has no knobs either, and opens those again
+        for one that does."""
         if self._around is not None:
             return
-        if trains:
-            for dock in self._idle:
-                dock.show()
-            if self._docks["curves"] in self._idle:
-                self._docks["curves"].raise_()
-            self._idle = []
-            return
-        for name in ("curves", "data", "log"):
-            dock = self._docks[name]
+        empty = [] if trains else ["curves", "data", "log", *([] if knobs else ["knobs"])]
+        back = [dock for dock in self._idle if dock not in [self._docks[name] for name in empty]]
+        beside, below = (
+            [self._docks[name] for name in pair] for pair in (("curves", "objective"), ("knobs", "controls"))
+        )
+        if empty and not self._idle:
+            self._shares = [dock.width() for dock in beside], [dock.height() for dock in below]
+        for dock in back:
+            dock.show()
+        if self._docks["curves"] in back:
+            self._docks["curves"].raise_()
+        if back and self._shares is not None:
+            self._window.resizeDocks(beside, self._shares[0], Qt.Orientation.Horizontal)
+            self._window.resizeDocks(below, self._shares[1], Qt.Orientation.Vertical)
+        self._idle = [dock for dock in self._idle if dock not in back]
+        for dock in (self._docks[name] for name in empty):
             if not dock.isHidden() and not dock.isFloating():
                 self._idle.append(dock)
                 dock.hide()

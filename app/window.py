@@ -185,7 +185,7 @@ class MainWindow(DockWindow):
         if not same:
             self.layouts.remember_stage()
         self.files.opened()
-        self.layouts.suit(study.trains)
+        self.layouts.suit(study.trains, bool(study.knobs))
         self.stage.set_study(study.key, study.probes)
         self.pages.setCurrentWidget(self.stage)  # now: the docks of another study would ask this one
         if not same:
@@ -337,8 +337,8 @@ class MainWindow(DockWindow):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """A run folder or snapshot opens; a folder of images becomes the data; an image goes to the active probe; 3-D
-        files stand in a scene, all together."""
+        """A run folder or snapshot opens; a folder of images or a capture becomes the data; an image goes to the active
+        probe; 3-D files stand in a scene, all together."""
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
         if paths:
             event.acceptProposedAction()
@@ -361,8 +361,8 @@ class MainWindow(DockWindow):
             self.files.open([path])
         elif path.suffix.lower() == ".safetensors" or (path / "config.json").is_file():
             self.bench.open_run(str(path))
-        elif path.is_dir():
-            self.bench.choose_data("folder", str(path))
+        elif path.is_dir() or path.name in ("transforms.json", "transforms_train.json"):
+            self.files.open_folder(path if path.is_dir() else path.parent)
         elif path.suffix.lower() in IMAGES and item and spec is not None:
             self.bench.settle_control(spec.name, item, f"file:{path}")
         elif path.suffix.lower() in IMAGES:
@@ -370,7 +370,7 @@ class MainWindow(DockWindow):
             there = ", ".join(takers[:3]) or "none here does"
             self.notice(f"{path.name}: raise a probe that takes an image first ({there})", "error")
         else:
-            self.notice(f"{path.name}: neither a run, a folder of images, an image nor a 3-D file", "error")
+            self.notice(f"{path.name}: neither a run, a folder, an image nor a 3-D file that can be read", "error")
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.layouts.remember()

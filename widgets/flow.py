@@ -48,6 +48,22 @@ class Flow(QLayout):
         sizes = [item.minimumSize() for item in self._items if not item.isEmpty()]
         return QSize(max((s.width() for s in sizes), default=0), max((s.height() for s in sizes), default=0))
 
+    def rows(self, width: int) -> list[list[QWidget]]:
+        """The widgets that share a line where so many pixels are across."""
+        rows: list[list[QWidget]] = []
+        x = 0
+        for item in self._items:
+            widget = item.widget()
+            if item.isEmpty() or widget is None:
+                continue
+            size = item.sizeHint()
+            if not rows or (x > 0 and x + size.width() > width):
+                rows.append([])
+                x = 0
+            rows[-1].append(widget)
+            x += size.width() + self._gap
+        return rows
+
     def _place(self, rect: QRect, move: bool) -> int:
         x, y, line = rect.x(), rect.y(), 0
         for item in self._items:

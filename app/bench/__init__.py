@@ -33,9 +33,10 @@ BENCHMARKS = {
     "nerf": "app.bench.nerf:measure",
     "rasteriser": "app.bench.rasteriser:measure",
     "splats": "app.bench.splats:measure",
+    "splat_training": "app.bench.splat_training:measure",
 }
 """Name -> module and function that answers rows."""
-LONG = ("elbo", "diffusion", "gan", "nerf", "splats")
+LONG = ("elbo", "diffusion", "gan", "nerf", "splats", "splat_training")
 """Only when named."""
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = "import sys; from app.bench import measure_here; measure_here(sys.argv[1])"

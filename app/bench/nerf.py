@@ -17,7 +17,7 @@ from pathlib import Path
 
 from app.bench.judged import Plan, carried_out, one_by_one, planned, say, train_for
 from app.bench.object_scene import SIDE, VIEWS, made
-from app.bench.rows import Row, median
+from app.bench.rows import Row, median, percentile
 from app.headless.client import Client, heed
 from engine import messages as m
 from engine.formats.export import write
@@ -40,7 +40,7 @@ LOST = 5.0
 """Per cent of the training speed that an orbiting camera may cost beyond its pictures."""
 TURNS = 4
 ORBITS = 8
-"""Turns with and without an orbit, half as long: what another program does meanwhile is then in few of them."""
+"""Pairs of turns with and without an orbit, half as long: what another program does meanwhile is then in few."""
 SHARE_OF_A_TURN = 0.03
 """A turn of a comparison lasts so much of the training time."""
 ASKS_A_SECOND = 30
@@ -210,16 +210,21 @@ class Orbit:
 
 
 def _orbit_row(client: Client, study: str, turn: float) -> Row:
-    """How much slower training is while the camera goes round, beyond the time that the pictures take by themselves."""
+    """How much slower training is while the camera goes round, beyond the time that the pictures take by themselves.
+    Which of a pair of turns comes first alternates, as training grows slower or faster by itself."""
     losses, shown, each = [], [], []
-    for _ in range(ORBITS):
-        alone = _rate(client, turn / 2, time.perf_counter)
-        orbiting = _rate(client, turn / 2, time.perf_counter, orbit=True)
+    for k in range(ORBITS):
+        first = _rate(client, turn / 2, time.perf_counter, orbit=k % 2 == 1)
         each.append(_seconds_a_picture(client))
+        second = _rate(client, turn / 2, time.perf_counter, orbit=k % 2 == 0)
+        alone, orbiting = (second, first) if k % 2 else (first, second)
         shown.append(orbiting.pictures)
-        losses.append(1 - orbiting.rate / (alone.rate * max(1 - orbiting.pictures * each[-1], 0.05)))
-    lost = 100 * median(losses)
-    peer = f"{median(shown):.1f} pictures/s of {1000 * median(each):.0f} ms"
+        losses.append(100 * (1 - orbiting.rate / (alone.rate * max(1 - orbiting.pictures * each[-1], 0.05))))
+    lost, low, high = median(losses), percentile(losses, 25), percentile(losses, 75)
+    peer = (
+        f"subtracted: {median(shown):.1f} pictures/s of {1000 * median(each):.0f} ms each without training; "
+        f"half of {ORBITS} pairs of turns within {low:.1f} .. {high:.1f}"
+    )
     return Row(f"{BENCH}: {study}, speed lost beyond the pictures of an orbit", lost, "%", peer,
                bar=f"< {LOST:g} %", kept=lost < LOST)  # fmt: skip
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QFont, QResizeEvent
 from PySide6.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from engine.study import Declaration, Term
-from widgets.controls.svg import SvgLabel, svg_box
+from widgets.controls.svg import SvgLabel, align_baselines, svg_box
 from widgets.flow import Flow
 from widgets.theme import tabular, theme
 
@@ -78,6 +78,7 @@ class ObjectivePanel(QWidget):
         super().__init__(parent)
         self._terms: list[_TermView] = []
         self._left: SvgLabel | None = None
+        self._row: Flow | None = None
         self._body = QWidget()
         self._layout = QVBoxLayout(self._body)
         self._layout.setContentsMargins(12, 8, 12, 12)
@@ -95,7 +96,7 @@ class ObjectivePanel(QWidget):
         self._clear()
         if study.objective:
             equation_row = QWidget()
-            row = Flow(equation_row)
+            row = self._row = Flow(equation_row)
             if study.left and equation and equation[0]:
                 self._left = SvgLabel()
                 self._left.set_svg(equation[0])
@@ -118,13 +119,18 @@ class ObjectivePanel(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        """Formulas that are wider than the dock are drawn smaller."""
+        """Formulas that are wider than the dock are drawn smaller; those in one line stand on one baseline."""
         margins = self._layout.contentsMargins()
         room = self.width() - margins.left() - margins.right() - self._scroll.verticalScrollBar().sizeHint().width()
         for label in (self._left, *(view.formula for view in self._terms)):
             wide = svg_box(label.svg()).width() if label is not None else 0.0
             if label is not None and wide:
                 label.set_scale(min(1.0, max(SMALLEST, room / wide)))
+        formulas: dict[QWidget, SvgLabel] = {view: view.formula for view in self._terms}
+        if self._left is not None:
+            formulas[self._left] = self._left
+        for line in self._row.rows(room) if self._row is not None else ():
+            align_baselines(formulas[widget] for widget in line if formulas[widget].svg())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -143,7 +149,7 @@ class ObjectivePanel(QWidget):
 
     def _clear(self) -> None:
         self._terms.clear()
-        self._left = None
+        self._left = self._row = None
         while self._layout.count():
             item = self._layout.takeAt(0)
             widget = item.widget() if item is not None else None

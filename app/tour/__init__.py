@@ -19,11 +19,13 @@ def run_tour(
     theme: str | None = None,
     seconds: float = 8.0,
     screenshot: Path | None = None,
+    only: tuple[str, ...] = (),
 ) -> int:
     """Writes the pictures and ``index.md`` into ``out``; 0 if all went well, 1 with a line per trouble on stderr.
 
     ``size`` of the window in pixels, 1280 x 800 by default; ``theme`` dark or light; about ``seconds`` of training in
-    each study, four times as many for the README's picture, which is copied to ``screenshot`` if given.
+    each study, four times as many for the README's picture, which is copied to ``screenshot`` if given. ``only`` names
+    studies to which the tour keeps.
     """
     if not has_screen(os.environ, sys.platform):
         return again_on_a_virtual_screen()
@@ -38,7 +40,7 @@ def run_tour(
         sys.stderr.write(f"tour: pictures cannot be written to {out}: {e.strerror}\n")
         return 2
     with Rig(size or (1280, 800), theme or "dark") as rig:
-        tour = Tour(rig, out, seconds)
+        tour = Tour(rig, out, seconds, only)
         tour.run()
         rig.watch.at("closing")
         rig.close()

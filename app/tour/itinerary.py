@@ -33,8 +33,8 @@ CTRL = Qt.KeyboardModifier.ControlModifier
 class Tour:
     """One round through the window of ``rig``; ``stops`` are the files written, each with its line of text."""
 
-    def __init__(self, rig: Rig, out: Path, seconds: float) -> None:
-        self.rig, self.out, self.seconds = rig, out, seconds
+    def __init__(self, rig: Rig, out: Path, seconds: float, only: tuple[str, ...] = ()) -> None:
+        self.rig, self.out, self.seconds, self.only = rig, out, seconds, only
         self.window, self.hand, self.watch = rig.window, rig.hand, rig.watch
         self.bench, self.stage = rig.window.bench, rig.window.stage
         self.stops: list[tuple[str, str]] = []
@@ -48,6 +48,10 @@ class Tour:
             self.watch.complain("the engine did not start in time")
             return
         self.hand.rest(0.5)
+        if self.only:
+            for key in self.only:
+                self.only_study(key)
+            return
         self.stop("welcome", "The welcome page: cards that open something that has already learned.")
         self.starters()
         studies = [study for study in self.bench.studies.values() if not study.error]
@@ -57,6 +61,15 @@ class Tour:
         self.light()
         self.readme()
         self.back_home()
+
+    def only_study(self, key: str) -> None:
+        """The leg of the study that is named ``key``."""
+        study = self.bench.studies.get(key)
+        if study is None or study.error:
+            self.watch.at(key)
+            self.watch.complain(study.error if study is not None else "there is no such study")
+        else:
+            self.study(study)
 
     # ---- pictures ----
 

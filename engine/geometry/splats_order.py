@@ -33,6 +33,8 @@ CANDIDATES = 4
 """Times the budget: so many of the worthiest are looked at for one camera."""
 REACH = 4.0
 """Deviations from the mean beyond which a splat is not seen; at alpha 1/255 it is 3.33, and a pixel widens it."""
+FEW_STRETCHES = 16
+"""Stretches of an order for a camera that moves: each costs a moment."""
 MOST_SWOLLEN = 1.6
 """How much larger splats are at most, to cover for those that are left out."""
 
@@ -50,10 +52,13 @@ class Worth:
 @dataclass(frozen=True)
 class Order:
     """``ids`` uint32 (M,) from the farthest to the nearest, or the same on a CUDA device
-    (:class:`splats_order_cuda.OnCard`); ``swell`` multiplies the deviations of what is drawn."""
+    (:class:`splats_order_cuda.OnCard`); ``swell`` multiplies the deviations of what is drawn. ``marks`` float32 are the
+    depths of every ``stretch``-th of them, for things that reach into each other."""
 
     ids: Any
     swell: float = 1.0
+    marks: Any = None
+    stretch: int = 1
 
 
 def worth(opacity: ArrayLike, scales: ArrayLike) -> Generator[None, None, Worth]:
@@ -90,7 +95,8 @@ def quick_order(
     places, rows, row = np.asarray(xyz, np.float32), np.asarray(clip, np.float64), np.asarray(ahead, np.float64)
     device = splats_order_cuda.card() if budget >= len(places) else None
     if device is not None:
-        return Order(splats_order_cuda.sorted_ids(xyz, row, bool(np.any(rows[3, :3])), device))
+        found = splats_order_cuda.sorted_ids(xyz, row, bool(np.any(rows[3, :3])), device)
+        return Order(found, marks=found.marks, stretch=splats_order_cuda.stretch_of(len(found)))
     chosen = worths.rank[: max(1, CANDIDATES * budget)]
     reach, value = worths.reach[: len(chosen)], worths.worth[: len(chosen)]
     near = places[chosen]
@@ -116,14 +122,16 @@ def quick_order(
         swell = min(MOST_SWOLLEN, swell * float(np.sqrt(1 + left)))
     yield
     by = np.argsort(far_first_keys(depth[index]), kind="stable")
-    return Order(np.ascontiguousarray(chosen[index][by]), swell)
+    stretch = max(1, -(-len(by) // FEW_STRETCHES))
+    return Order(np.ascontiguousarray(chosen[index][by]), swell, depth[index[by[::stretch]]], stretch)
 
 
 def exact_order(xyz: ArrayLike, ahead: ArrayLike, perspective: bool = True) -> Generator[None, None, Order]:
     """All splats in front of the eye, sorted exactly; the earlier one is drawn first where two are equally far."""
     device = splats_order_cuda.card()
     if device is not None:
-        return Order(splats_order_cuda.sorted_ids(xyz, ahead, perspective, device))
+        found = splats_order_cuda.sorted_ids(xyz, ahead, perspective, device)
+        return Order(found, marks=found.marks, stretch=splats_order_cuda.stretch_of(len(found)))
     places, row = np.asarray(xyz, np.float32), np.asarray(ahead, np.float64)
     depth = np.empty(len(places), np.float32)
     for a in range(0, len(places), SLICE):
@@ -139,7 +147,9 @@ def exact_order(xyz: ArrayLike, ahead: ArrayLike, perspective: bool = True) -> G
     second = np.argsort((key >> np.uint32(16)).astype(np.uint16)[first], kind="stable")
     yield
     by = first[second]
-    return Order(by.astype(np.uint32) if whole else there[by])
+    ids = by.astype(np.uint32) if whole else there[by]
+    stretch = splats_order_cuda.stretch_of(len(ids))
+    return Order(ids, marks=depth[ids[::stretch]], stretch=stretch)
 
 
 def far_first_keys(depth: ArrayLike) -> NDArray[np.uint16]:

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 if TYPE_CHECKING:
     import torch
 
+STRETCHES, SHORTEST = 128, 32
+"""Into how many stretches an order is cut by depths, and how many splats one has at least."""
 KEPT = 2
 """Arrays of places that are kept on the device: a scene rarely has more things of splats."""
 _places: dict[int, tuple[Any, torch.Tensor]] = {}
@@ -22,9 +24,11 @@ _places: dict[int, tuple[Any, torch.Tensor]] = {}
 
 @dataclass(frozen=True, eq=False)
 class OnCard:
-    """Numbers int32 (M,) on a CUDA device, all work on which is done."""
+    """Numbers int32 (M,) on a CUDA device, all work on which is done; ``marks`` as :class:`splats_order.Order` has
+    them."""
 
     tensor: torch.Tensor
+    marks: Any = None
 
     def __len__(self) -> int:
         return len(self.tensor)
@@ -42,6 +46,11 @@ class OnCard:
     def host(self) -> NDArray[np.uint32]:
         """The same in the memory of the processor."""
         return np.asarray(self.tensor.cpu().numpy()).view(np.uint32)
+
+
+def stretch_of(many: int) -> int:
+    """Splats in a stretch of an order of ``many``."""
+    return max(SHORTEST, -(-many // STRETCHES))
 
 
 def card() -> torch.device | None:
@@ -63,11 +72,12 @@ def sorted_ids(xyz: ArrayLike, ahead: ArrayLike, perspective: bool, device: torc
         depth = places[:, 0] * row[0] + places[:, 1] * row[1] + places[:, 2] * row[2] + row[3]
         there = depth > 0 if perspective else torch.isfinite(depth)
         index = torch.nonzero(there).squeeze(1)
-        order = torch.sort(depth[index], descending=True, stable=True).indices
+        depths, order = torch.sort(depth[index], descending=True, stable=True)
         ids = index[order].to(torch.int32).contiguous()
+        marks = depths[:: stretch_of(len(ids))].cpu().numpy()
         if device.type == "cuda":
             torch.cuda.current_stream(device).synchronize()
-    return OnCard(ids)
+    return OnCard(ids, marks)
 
 
 def _on(xyz: ArrayLike, device: torch.device) -> torch.Tensor:

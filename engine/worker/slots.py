@@ -34,7 +34,8 @@ at every place where it can be given up."""
 
 @dataclass
 class _Slot:
-    """``seen`` are the versions of weights and knobs that the last answer was made of; ``cost`` its seconds."""
+    """``seen`` are the versions of weights and knobs that the last answer was made of; ``cost`` the seconds that the
+    next redraw is reckoned with."""
 
     ask: m.Ask
     spec: ProbeSpec
@@ -44,6 +45,10 @@ class _Slot:
     """Whether the answer in the making is to the ask itself; else it is a redraw that nobody waits for."""
     index: int = 0
     spent: float = 0.0
+    first: float = 0.0
+    """Seconds of the answer's first picture."""
+    rested: bool = False
+    """Whether the answer was begun while nothing was learned, and so had the time for finer pictures."""
     served: float = 0.0
     cost: float = 0.0
     told: float = 0.0
@@ -115,7 +120,8 @@ class Slots:
         if session.spoilt:
             raise BadValue("the weights are not finite numbers; go back to an earlier snapshot or restart")
         answer = session.answer(ask.probe, ask.values, ask.phase == "drag")
-        slot = self._slots[ask.slot] = _Slot(ask, session.spec(ask.probe), answer, came, camera=camera)
+        slot = _Slot(ask, session.spec(ask.probe), answer, came, camera=camera, rested=not self._desk.training)
+        self._slots[ask.slot] = slot
         if old is not None:  # asked again and again, it must not go before the others every time
             slot.served, slot.cost, slot.turn_at = old.served, old.cost, old.turn_at
 
@@ -200,6 +206,7 @@ class Slots:
     def _redraw(self, slot: _Slot) -> None:
         slot.answer = self._desk.need_session().answer(slot.ask.probe, slot.ask.values)
         slot.came, slot.asked, slot.index, slot.spent = time.perf_counter(), False, 0, 0.0
+        slot.rested = not self._desk.training
 
     def _advance(self, name: str, slot: _Slot) -> None:
         assert slot.answer is not None
@@ -222,6 +229,8 @@ class Slots:
             self._tell(name, slot, payload.progress)
             return
         slot.index += 1
+        if slot.index == 1:
+            slot.first = slot.spent
         done = self._progress(slot, payload)
         if done >= 1.0:
             self._end(name, slot)
@@ -266,7 +275,7 @@ class Slots:
     def _end(self, name: str, slot: _Slot) -> None:
         """No more of this answer: notes what it was made of and what it cost."""
         session = self._desk.need_session()
-        slot.done_at, slot.cost = time.perf_counter(), slot.spent
+        slot.done_at, slot.cost = time.perf_counter(), slot.first if slot.rested and slot.index else slot.spent
         if slot.camera and self._trained is not None:
             slot.turn_at = self._trained + ORBIT_TURN * slot.spent
         slot.seen = (session.weights_version, session.knobs_version)

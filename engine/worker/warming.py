@@ -39,3 +39,5 @@ def warm_up() -> Generator[None, None, None]:
         from engine.nn.radiance.compiled.hashing import kernels
 
         kernels(FEATURES)
+        yield
+        from engine.formats.scene import gathering  # noqa: F401

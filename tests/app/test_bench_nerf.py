@@ -78,6 +78,26 @@ def test_what_pictures_cost_by_themselves_is_not_held_against_an_orbit(monkeypat
     row = nerf._orbit_row(anything, "nerf_hash", 1.0)
     assert row.figure == pytest.approx(5.0)  # ten pictures of 50 ms take half of the time: 20 of 40 steps are left
     assert not row.kept
+    assert "subtracted: 10.0 pictures/s of 50 ms" in row.peer
+
+
+def test_training_that_grows_slower_by_itself_is_not_held_against_an_orbit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures take half of the time and nothing else; each turn is slower by 2 % than the one before."""
+    turns = []
+
+    def rate(client: object, seconds: float, clock: object, orbit: bool = False) -> Turn:
+        turns.append(orbit)
+        free = 40.0 * 0.98 ** len(turns)
+        return Turn(free / 2, 10.0) if orbit else Turn(free, 0.0)
+
+    monkeypatch.setattr(nerf, "_rate", rate)
+    monkeypatch.setattr(nerf, "_seconds_a_picture", lambda client: 0.05)
+    anything: Any = None
+    row = nerf._orbit_row(anything, "nerf_hash", 1.0)
+    assert turns.count(True) == turns.count(False) == nerf.ORBITS
+    assert abs(row.figure) < 0.1
+    assert "within -2.0 .. 2.0" in row.peer
+    assert row.kept
 
 
 def test_a_study_is_trained_compared_and_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,10 +88,14 @@ def test_what_is_there_is_kept_without_force(made: Path, tmp_path: Path, capsys:
 def test_bad_input_is_one_line(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken.spz").write_bytes(b"nothing of the kind, but long enough for a header")
     (tmp_path / "cube.ply").write_bytes(ply())
+    (tmp_path / "text.ply").write_text("hello\n")
+    (tmp_path / "scans").mkdir()
     cases = {
         ("none.ply", "b.spz"): "none.ply: is not there",
         ("broken.spz", "b.ply"): "broken.spz: is no SPZ file",
-        ("cube.ply", "b.spz"): "holds splats, and this scene has none",
+        ("text.ply", "b.spz"): "text.ply: is no PLY file",
+        ("scans", "b.spz"): "scans: is a folder; open the files in it",
+        ("cube.ply", "b.spz"): "b.spz: is for splats, and there are none, only mesh; write a .ply",
         ("made.ply", "b.doc"): "'.doc' is unknown",
         ("made.ply", "nowhere/b.spz"): "no such folder",
     }

@@ -178,7 +178,7 @@ def test_a_file_that_is_nothing_of_ours_is_told(drive: Driver, tmp_path: Path) -
     assert drive.drop(path)
     assert (
         drive.window.toolbar.trouble.toolTip()
-        == "notes.txt: neither a run, a folder of images, an image nor a 3-D file"
+        == "notes.txt: neither a run, a folder, an image nor a 3-D file that can be read"
     )
     drive.click(drive.window.toolbar.dismiss)
     assert not drive.window.toolbar.trouble.text()

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PySide6.QtCore import QPoint
 
 from app.panels.curves import CurvesPanel
+from app.panels.objective import ObjectivePanel
 from engine import messages as m
 from engine.payloads import Bars, ImageGrid
 from engine.probes import probe, probes_of
@@ -68,6 +70,34 @@ def test_the_stage_shows_the_first_two_and_the_equation_fits_its_dock(drive: Dri
     drive.until(lambda: bar.maximum() == 0)
     drive.window.resize(1700, 900)
     drive.until(lambda: all(view.formula._scale == 1.0 for view in panel._terms))
+
+
+def test_terms_in_one_line_stand_on_one_baseline(qtbot: Any) -> None:
+    def svg(wide: int, high: int, ascent: int) -> str:
+        box = f'width="{wide}" height="{high}" viewBox="0 {-ascent} {wide} {high}"'
+        return f'<svg xmlns="http://www.w3.org/2000/svg" {box}><rect y="-2" width="{wide}" height="2"/></svg>'
+
+    terms = tuple(Term(name, name, "blue", "") for name in "abc")
+    study = Declaration("key", "title", "family", objective=terms, left="L")
+    panel = ObjectivePanel()
+    qtbot.addWidget(panel)
+    panel.resize(420, 300)
+    panel.set_study(study, (svg(40, 12, 10), svg(60, 40, 25), svg(60, 12, 10), svg(360, 30, 20)))
+    panel.show()
+    qtbot.waitExposed(panel)
+
+    def feet() -> list[float]:
+        found = []
+        for label in (panel._left, *(view.formula for view in panel._terms)):
+            assert label is not None
+            assert label._lines is not None
+            top = label.mapTo(panel, QPoint(0, 0)).y() + (label.height() - sum(label._lines)) / 2
+            found.append(top + label._lines[0])
+        return found
+
+    qtbot.waitUntil(lambda: len(set(feet()[:3])) == 1)  # the left side and two terms, of which one is tall
+    assert feet()[3] > feet()[0] + 25  # the third has a line of its own
+    assert panel._terms[2].formula.sizeHint().height() == 30  # and leaves no room for the tall one there
 
 
 def test_no_metric_has_the_colour_of_a_term_that_it_is_not(qtbot: Any) -> None:

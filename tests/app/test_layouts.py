@@ -268,3 +268,22 @@ def test_only_docks_on_screen_are_asked(drive: Driver, study: str) -> None:
     drive.until(lambda: drive.bench.step == 30 and not drive.bench.training)
     drive.rest(0.1)
     assert drive.pictures == [], "nothing of the stage is on screen"
+
+
+def test_docks_that_a_study_leaves_empty_close_and_come_back_as_large_as_they_were(drive: Driver) -> None:
+    drive.open()
+    docks, layouts = drive.window.docks, drive.window.layouts
+    sides = {"curves": QSize.width, "objective": QSize.width, "knobs": QSize.height, "controls": QSize.height}
+
+    def sizes() -> dict[str, int]:
+        return {name: side(docks[name].size()) for name, side in sides.items()}
+
+    before = sizes()
+    layouts.suit(False, False)  # such as a study of files, which learns nothing and has no knobs
+    assert shown(docks) == {"catalogue", "controls", "objective"}
+    drive.until(lambda: docks["controls"].height() > before["controls"] + 100)
+    layouts.suit(False, True)
+    assert shown(docks) == {"catalogue", "controls", "objective", "knobs"}
+    layouts.suit(True)
+    assert len(shown(docks)) == len(docks)
+    drive.until(lambda: all(abs(size - before[name]) <= 8 for name, size in sizes().items()))

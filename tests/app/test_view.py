@@ -16,7 +16,8 @@ from app.cli import main
 from app.headless import BAD_INPUT
 from app.viewing import Wish, look_into
 from engine.formats.scene import read_all
-from engine.scene import Mesh, Points
+from engine.formats.splats import write
+from engine.scene import Mesh, Points, Splats
 from tests.app.conftest import Driver
 from tests.engine.formats.conftest import glb, obj, ply, stl
 
@@ -161,6 +162,43 @@ def test_without_a_camera_everything_is_in_the_picture(tmp_path: Path, qapp: QAp
     assert there.any()
     assert not there[[0, -1]].any()
     assert not there[:, [0, -1]].any()
+
+
+@pytest.mark.parametrize("ending", [".ply", ".spz"])
+def test_splats_stand_upright_and_all_of_them_are_in_the_picture(
+    ending: str, tmp_path: Path, qapp: QApplication
+) -> None:
+    """A tall pole as captures have it, y down: red at its top, blue at its foot, wide floaters far away."""
+    count = 800
+    y = np.linspace(0, -4, count)
+    sh = np.zeros((count, 1, 3), np.float32)
+    sh[:, 0, 0], sh[:, 0, 2] = np.where(y < -2, 1.7, -1.7), np.where(y < -2, -1.7, 1.7)
+    sh[:, 0, 1] = -1.7
+    xyz = np.column_stack([0 * y, y, 0 * y]).astype(np.float32)
+    xyz[:2] = [[500, 0, 0], [0, 0, -500]]
+    pole = Splats(
+        name="pole",
+        xyz=xyz,
+        scales=np.full((count, 3), np.log(0.03), np.float32),
+        turns=np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
+        opacity=np.full(count, 5, np.float32),
+        sh=sh,
+    )
+    path, out = tmp_path / f"pole{ending}", tmp_path / "out.png"
+    write(path, pole)
+    wish = ["--size", "320x200", "--background", "1,1,1", "--screenshot", str(out)]
+    assert main(["view", str(path), *wish]) == 0
+    image = np.asarray(Image.open(out).convert("RGB")).astype(int)
+    red, blue = (np.argwhere((image[..., c] > 150) & (image[..., 2 - c] < 100)) for c in (0, 2))
+    assert len(red)
+    assert len(blue)
+    assert red[:, 0].max() <= blue[:, 0].min() + 3  # row 0 is at the top
+    rows, columns = np.concatenate([red, blue]).T
+    assert 0.55 * 200 < np.ptp(rows) < 0.99 * 200  # as large as fits
+    assert rows.min() > 2
+    assert rows.max() < 197
+    assert np.ptp(columns) < 12
+    assert columns.mean() == pytest.approx(159.5, abs=4)
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,30 @@ def test_all_of_space_is_drawn_together_into_a_ball_without_a_seam() -> None:
     torch.testing.assert_close(across, torch.full((20,), 0.002, dtype=torch.float64), rtol=2e-3, atol=0)
 
 
+def test_space_in_a_cube_is_drawn_together_without_a_jump_and_the_nearest_cube_not_at_all() -> None:
+    x = torch.randn(200, 3, dtype=torch.float64) * torch.logspace(-2, 1, 200, dtype=torch.float64)[:, None]
+    x = x.clamp(-6, 6)
+    found, size = unbounded.boxed(x, 6.0), x.abs().amax(1)
+    full = 2 - 1 / 6
+    torch.testing.assert_close(found[size <= 1], x[size <= 1] / full)
+    beyond = size > 1
+    torch.testing.assert_close(found.abs().amax(1)[beyond], (2 - 1 / size[beyond]) / full)
+    torch.testing.assert_close(torch.nn.functional.cosine_similarity(found, x), torch.ones(200, dtype=torch.float64))
+    assert float(unbounded.boxed(torch.full((1, 3), -6.0), 6.0).max()) == pytest.approx(-1)
+    edge = torch.tensor([[1.0, 0.3, -0.2], [0.1, -1.0, 1.0]], dtype=torch.float64)
+    across = unbounded.boxed(1.0001 * edge, 6.0) - unbounded.boxed(0.9999 * edge, 6.0)
+    torch.testing.assert_close(across, 0.0002 * edge / full, rtol=1e-3, atol=0)
+
+
+def test_receding_steps_tile_what_distances_become() -> None:
+    """The ends of steps, drawn together, are as far apart as the steps' own lengths there say."""
+    t, delta = torch.linspace(0, 9, 40, dtype=torch.float64), torch.full((40,), 1e-4, dtype=torch.float64)
+    s, length = unbounded.receding(t, delta)
+    assert (float(s[0]), float(s[-1])) == (0.0, 0.9)
+    ends = [unbounded.receding(t + k * delta, delta)[0] for k in (-0.5, 0.5)]
+    torch.testing.assert_close(length, ends[1] - ends[0], rtol=1e-6, atol=0)
+
+
 def test_shares_of_a_ray_are_even_nearby_and_even_in_the_reciprocal_beyond() -> None:
     near = torch.tensor([0.1, 0.3], dtype=torch.float64)
     s = torch.linspace(0, 1, 41, dtype=torch.float64).expand(2, -1)

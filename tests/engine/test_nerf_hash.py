@@ -15,10 +15,10 @@ from engine import data
 from engine.data.captures.source import CaptureSource
 from engine.nn.radiance.compositing import composite_packed
 from engine.nn.radiance.occupancy import Samples
+from engine.nn.radiance.seen_by import seen_by
 from engine.registry import find
 from engine.scene import Mesh, Scene
 from engine.session import Session
-from engine.studies.radiance.nerf_hash import first_rays
 
 STUDY = find().studies["nerf_hash"]
 SMALL = dict(
@@ -177,20 +177,90 @@ def test_one_band_of_harmonics_leaves_the_direction_out(learned: Session) -> Non
     assert (rgb - rgb_2).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize(("reach", "points", "opaque", "found"), [
-    (0.0, None, False, 2.0), (0.0, None, True, 4.0), (0.0, 3.0, True, 3.0), (0.0, 1.0, True, 2.0), (6.0, 3.0, True, 6.0)
+def without_box(source: CaptureSource, points: float | None = None, opaque: bool = True) -> CaptureSource:
+    """The same as a capture that names no box, 99 of its 100 sparse points at ``points``."""
+    cloud = None if points is None else np.concatenate([np.full((99, 3), -points), np.full((1, 3), 500.0)])
+    photos = tuple(replace(p, pixels=p.pixels[..., :3] if opaque else p.pixels) for p in source.photos)
+    return replace(source, capture=replace(source.capture, box=None, points=cloud), photos=photos)
+
+
+@pytest.mark.parametrize(("reach", "points", "opaque", "found", "rays"), [
+    (0.0, None, False, 2.0, 2.0), (0.0, None, True, 4.0, 8.0), (0.0, 3.0, True, 3.0, 8.0), (0.0, 1.0, False, 2.0, 2.0),
+    (0.0, 12.0, True, 12.0, 12.0), (0.0, 300.0, True, 64.0, 64.0), (6.0, 3.0, True, 6.0, 6.0),
 ])  # fmt: skip
 def test_the_bounds_hold_what_a_capture_tells_of_unless_the_knob_says_how_far_they_go(
-    still_life: CaptureSource, reach: float, points: float | None, opaque: bool, found: float
+    still_life: CaptureSource, reach: float, points: float | None, opaque: bool, found: float, rays: float
 ) -> None:
-    cloud = None if points is None else np.concatenate([np.full((99, 3), -points), np.full((1, 3), 50.0)])
-    capture = replace(still_life.capture, box=None, points=cloud)
-    photos = tuple(replace(p, pixels=p.pixels[..., :3] if opaque else p.pixels) for p in still_life.photos)
-    source = replace(still_life, capture=capture, photos=photos)
-    study: Any = built(source, reach=reach).study
+    study: Any = built(without_box(still_life, points, opaque), reach=reach).study
     torch.testing.assert_close(study.bounds, torch.tensor([[-found] * 3, [found] * 3]))
     assert study.space.extent.max() <= 1.25
-    torch.testing.assert_close(study.space.outer, study.bounds)
+    torch.testing.assert_close(study.space.outer, torch.tensor([[-rays] * 3, [rays] * 3]))
+
+
+def test_a_background_is_drawn_together_and_what_is_near_is_not(still_life: CaptureSource) -> None:
+    """The innermost box keeps the knob's cells whatever lies around, all of space fits the grid, and a capture with a
+    box or without a background is as it was."""
+    study: Any = built(without_box(still_life), finest=64).study
+    assert study.unit == 1.0
+    assert study.network.grid.sides[-1] == 120  # the innermost 64, with 1 / (2 - 1/8) of the side
+    inner = torch.rand(40, 3) * 2 - 1
+    torch.testing.assert_close(study._within(inner), inner / 1.875)
+    edge = torch.tensor([[8.0, -8.0, 3.0], [-8.0, 0.0, 0.0], [0.1, 8.0, 0.2]])
+    torch.testing.assert_close(study._within(edge).abs().amax(1), torch.ones(3))
+    far, near = study._within(torch.tensor([[4.0, 2.0, 0.0], [2.0, 1.0, 0.0]]))
+    torch.testing.assert_close(far / near, torch.tensor([1.75 / 1.5, 1.75 / 1.5, math.nan]), equal_nan=True)
+    for source, knobs in ((still_life, {}), (without_box(still_life, opaque=False), {}), (
+        without_box(still_life), {"contract": False}
+    )):  # fmt: skip
+        other: Any = built(source, **knobs).study
+        low, high = other.bounds
+        torch.testing.assert_close(other._within(torch.stack([low, high])), torch.tensor([[-1.0] * 3, [1.0] * 3]))
+        torch.testing.assert_close(other._within(torch.stack([low, high]) / 2).diff(dim=0), torch.ones(1, 3))
+
+
+def test_space_that_too_few_photographs_show_stays_empty(still_life: CaptureSource) -> None:
+    source = without_box(still_life)
+    session = built(source, resolution=12, all_cells=0)
+    study: Any = session.study
+    corners, sizes = study.space.corners(torch.arange(len(study.space.values)))
+    often = seen_by(study.source, study.source.photos["train"], corners, sizes)
+    assert 0.1 < float((often < 2).float().mean()) < 0.9
+    assert torch.equal(study.space.occupied, often >= 2)
+    for _ in range(9):
+        session.train_step()
+    assert not bool(study.space.occupied[often < 2].any())
+    assert study.space.share <= 1.0
+    assert bool(built(still_life).study.space.occupied.all())  # type: ignore[attr-defined]  # it names its box
+    assert bool(built(source, seen=0).study.space.occupied.all())  # type: ignore[attr-defined]
+    apart = replace(
+        source, photos=tuple(p for p in source.photos if p.view.split == "held_out" or p is source.photos[0])
+    )
+    assert bool(built(apart, seen=2).study.space.occupied.any())  # type: ignore[attr-defined]
+
+
+def test_the_step_takes_the_distortion_of_its_rays_as_often_as_the_knob_says(still_life: CaptureSource) -> None:
+    """Against all pairs, one ray after the other; what is learned from follows the knob."""
+    session = built(still_life, batch=64, distortion=0.0)
+    study: Any = session.study
+    session.train_step()
+    samples = study._march(*some_rays(20))
+    weight = torch.rand(len(samples))
+    expected = []
+    for at, n in zip(samples.starts.tolist(), samples.counts.tolist(), strict=True):
+        t, d, w = (x[at : at + n].double() for x in (samples.t, samples.delta, weight))
+        s = 1 - 1 / (1 + t)
+        apart = (s[:, None] - s[None]).abs()
+        expected.append((w[:, None] * w[None] * apart).sum() + (w * w * d / (1 + t) ** 2).sum() / 3)
+    found = study._spread(weight, samples)
+    assert float(found) == pytest.approx(float(torch.stack(expected).mean()), rel=1e-4)
+    slopes = []
+    for weighs in (0.0, 0.02, 0.06):
+        session = built(still_life, batch=64, distortion=weighs)
+        session.train_step()
+        trained: Any = session.study
+        slopes.append(trained.network.dense[2].bias.grad.clone())
+    assert float((slopes[1] - slopes[0]).abs().max()) > 1e-6
+    torch.testing.assert_close(slopes[2] - slopes[0], 3 * (slopes[1] - slopes[0]), rtol=1e-3, atol=1e-7)
 
 
 def test_photographs_of_different_brightness_teach_one_scene_if_each_has_its_exposure(
@@ -320,13 +390,13 @@ def test_a_step_takes_the_first_rays_that_its_budget_is_enough_for() -> None:
     m = int(counts.sum())
     ray = torch.repeat_interleave(torch.arange(5), counts)
     samples = Samples(torch.randn(m, 3), torch.arange(float(m)), torch.ones(m), ray, starts, counts)
-    cut = first_rays(samples, 8)
+    cut = samples.of_first_rays(8)
     assert cut.counts.tolist() == [3, 0, 4]
     assert cut.starts.tolist() == [0, 3, 3]
     assert cut.ray.tolist() == [0, 0, 0, 2, 2, 2, 2]
     assert torch.equal(cut.points, samples.points[:7])
-    assert first_rays(samples, 14) is samples
-    assert first_rays(samples, 1).counts.tolist() == [3]  # one ray is always taken
+    assert samples.of_first_rays(14) is samples
+    assert samples.of_first_rays(1).counts.tolist() == [3]  # one ray is always taken
 
 
 def test_the_occupied_cells_are_shown_where_they_are(learned: Session) -> None:

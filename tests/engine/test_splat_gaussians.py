@@ -275,6 +275,13 @@ def test_a_photograph_is_bent_straight_and_its_edges_do_not_count_where_it_shows
     assert masked.counts is not None
     assert masked.counts[10:30, 8:26].all()
     assert not masked.counts[:, 34:].any()
+    bent = replace(photo.view.camera, radial=(0.3, 0.0), tangential=(0.0, 0.0))  # a pinhole's corners see beyond it
+    wide = shot_of(replace(photo, view=replace(photo.view, camera=bent)), CPU)
+    assert wide.counts is not None
+    beyond = wide.counts == 0
+    assert beyond[0, 0]
+    assert not beyond[15:25, 20:40].any()
+    assert not wide.rgba[beyond].any()  # the ground, not the colour of some edge
 
 
 def test_ellipsoids_lie_one_deviation_from_the_middle_and_face_outward() -> None:

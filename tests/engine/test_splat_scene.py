@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,43 @@ def test_the_example_shows_the_still_life_and_stands_upright(session: Session) -
     again = splats_in(ask(session))
     assert again.xyz is splats.xyz
     assert again.sh is splats.sh
+
+
+def test_a_large_file_is_seen_in_part_first_and_read_once_for_all_probes(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part stands where the whole will, is seen from the same place, and covers as much."""
+    monkeypatch.setattr(sys.modules[SplatScene.__module__], "MANY", 50_000)
+    random, count = np.random.default_rng(4), 120_000
+    names = ("scales", "turns", "opacity", "sh")
+    arrays: dict[str, Any] = {n: np.resize(getattr(LIFE, n), (count, *getattr(LIFE, n).shape[1:])) for n in names}
+    many = replace(LIFE, xyz=random.uniform(-1, 1, (count, 3)).astype(np.float32), **arrays)
+    path = written(tmp_path / "many.ply", many, world=np.eye(4))
+    asked: dict[str, dict[str, Any]] = {
+        "scene": {"files": (str(path),), "size": 0.5},
+        "spread": {"files": (str(path),)},
+    }
+    answers = {name: session.answer(name, controls) for name, controls in asked.items()}
+    found: dict[str, list[Any]] = {name: [] for name in answers}
+    while answers:  # in turn, as the engine does
+        for name, answer in list(answers.items()):
+            part = next(answer, None)
+            if part is None:
+                del answers[name]
+            elif isinstance(part, Scene | Bars):
+                found[name].append(part)
+    first, whole = found["scene"]
+    assert first.progress < 1 == whole.progress
+    some, every = splats_in(first), splats_in(whole)
+    assert len(every.xyz) == count
+    assert 40_000 < len(some.xyz) < 60_000
+    assert some.size == pytest.approx(0.5 * np.sqrt(count / len(some.xyz)))
+    assert every.size == 0.5
+    assert some.name == every.name
+    np.testing.assert_array_equal(some.transform, every.transform)
+    np.testing.assert_allclose(first.home, whole.home, atol=0.05)
+    assert f"the {count:,} splats" in found["spread"][0].caption
+    assert [part.progress for part in session.answer("scene", asked["scene"]) if isinstance(part, Scene)] == [1]
 
 
 def test_controls_reach_the_splats_and_grading_is_kept_while_it_is_the_same(session: Session) -> None:

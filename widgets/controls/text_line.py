@@ -55,6 +55,7 @@ class TextLine(QWidget):
         row.addWidget(self.line, 1)
         row.addWidget(button)
         self.setFocusProxy(self.line)
+        self.setFixedHeight(ROW)  # a form that has just been filled would squeeze it rather than scroll
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def text(self, value: Any) -> str:

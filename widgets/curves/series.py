@@ -11,7 +11,7 @@ import numpy as np
 from widgets.curves.pyramid import MinMaxPyramid
 from widgets.theme import LABELS
 
-SHARES = ("ssim", "dssim", "l1", "accuracy")
+SHARES = ("ssim", "dssim", "l1", "opacity", "accuracy")
 """Metrics that lie in 0..1 whatever the model, so that beside others they need a scale of their own."""
 CROWD = 4
 """More metrics than this under one prefix (``kl/0``, ``kl/1`` ...) are kept in a menu while they are off."""

@@ -13,6 +13,7 @@ from widgets.viewport.lane import ViewLane
 if TYPE_CHECKING:
     from widgets.viewport.drawing.shot import Shot
     from widgets.viewport.drawing.splats import Ask, SplatsItem
+    from widgets.viewport.drawing.splats_computed import Computed
 
 NORMALS_HERE = 20_000
 """Faces up to which vertex normals are worked out at once; more go to the view lane."""
@@ -45,29 +46,33 @@ class Asking(QObject):
         """Asks for orders; whether a picture cannot be begun before one comes."""
         painter = self._inside.painter
         assert painter is not None
-        for item, ask in painter.asks(shot, budget, quick):
-            self._ask_of_splats(item, ask)
+        for owner, ask in painter.asks(shot, budget, quick):
+            self._ask_of_splats(owner, ask)
         return painter.waits(shot, quick)
 
-    def _ask_of_splats(self, item: SplatsItem, ask: Ask) -> None:
-        name = item.thing.name
+    def at_rest(self, shot: Shot) -> None:
+        """The picture for ``shot`` is on screen, complete."""
+        assert self._inside.painter is not None
+        for owner, ask in self._inside.painter.trials(shot):
+            self._ask_of_splats(owner, ask)
 
+    def _ask_of_splats(self, owner: SplatsItem | Computed, ask: Ask) -> None:
         def then(found: Any) -> None:
             painter = self._inside.painter
-            if painter is not None and painter.items.get(name) is item:
+            if painter is not None and painter.has(owner):
                 self._inside.gpu.current()
-                item.take(ask, found)
+                owner.take(ask, found)
                 self.answered.emit(True)
 
         def failed(line: str) -> None:
-            self.failed.emit(f"The splats of {name} are not sorted: {line}.")
+            self.failed.emit(owner.complaint(line))
             painter = self._inside.painter
-            if painter is not None and painter.items.get(name) is item:
+            if painter is not None and painter.has(owner):
                 self._inside.gpu.current()
-                item.give_up()
+                owner.give_up()
                 self.answered.emit(True)
 
-        self._lane.ask(f"order {name}", ask.job, then, failed, **ask.arguments)
+        self._lane.ask(ask.key, ask.job, then, failed, **ask.arguments)
 
     # ---- what large meshes lack -------------------------------------------------------------------------------------
 

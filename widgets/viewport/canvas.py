@@ -388,6 +388,8 @@ class Canvas(QWidget):
             painter.finish(stage, shot)
             self._read(stage, full, ratio)
             self._shown_at = time.perf_counter()
+            if painter.rest <= 0 and not (quick or more):
+                self._asking.at_rest(shot)
         else:
             inside.gpu.wait()
         took = time.perf_counter() - sent

@@ -27,6 +27,10 @@ AXIS = 40
 WIDEST_BAR = 40.0
 
 
+def _tick(value: float) -> str:
+    return f"{value:g}".replace("-", "−")
+
+
 class BarPlot(QWidget):
     """Bars over names; the scale grows at once and shrinks only when half of it is empty, so that it does not jump."""
 
@@ -67,8 +71,15 @@ class BarPlot(QWidget):
     def field(self) -> QRectF:
         """Where the bars are."""
         head = HEAD + LINE * self._lines
-        wide, high = self.width() - AXIS - MARGIN, self.height() - head - FOOT - 8
-        return QRectF(AXIS, head, max(1, wide), max(1, high))
+        high = max(1, self.height() - head - FOOT - 8)
+        metrics = QFontMetricsF(caption_font(self))
+        widest = max((metrics.horizontalAdvance(_tick(v)) for v in self._ticks(high)), default=0.0)
+        axis = max(AXIS, round(widest) + 14)
+        return QRectF(axis, head, max(1, self.width() - axis - MARGIN), high)
+
+    def _ticks(self, high: float) -> list[float]:
+        """The values beside the axis of so many pixels."""
+        return ticks(self._lo, self._hi, max(2, int(high / 48)))
 
     def _key(self) -> list[tuple[str, str]]:
         """What is drawn, and its colour."""
@@ -135,16 +146,14 @@ class BarPlot(QWidget):
             band = QColor(TERMS["purple"])
             band.setAlpha(34)
             painter.fillRect(QRectF(QPointF(field.left(), self.y_of(1)), QPointF(field.right(), self.y_of(-1))), band)
-        for value in ticks(self._lo, self._hi, max(2, int(field.height() / 48))):
+        for value in self._ticks(field.height()):
             y = round(self.y_of(value)) + 0.5
             zero = abs(value) < 1e-12
             painter.setPen(QPen(QColor(colours.quiet if zero else colours.line), 1))
             painter.drawLine(QLineF(field.left(), y, field.right(), y))
             painter.setPen(QColor(colours.quiet))
-            box = QRectF(0, y - 8, AXIS - 8, 16)
-            painter.drawText(
-                box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, f"{value:g}".replace("-", "−")
-            )
+            box = QRectF(0, y - 8, field.left() - 8, 16)
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, _tick(value))
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         hovered = self.bar_at(self._mouse) if self._mouse is not None else None
         for i in range(len(self._values)):

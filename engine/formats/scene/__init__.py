@@ -52,11 +52,11 @@ def read(path: str | Path) -> Reading[tuple[Thing, ...]]:
     """The things in a file; :class:`SceneFileError` where it cannot be read."""
     target = Path(path)
     reader = _splats if target.name.lower() == SOG_FOLDER else READERS.get(target.suffix.lower())
-    if reader is None:
-        refuse(target, f"its ending {target.suffix!r} is unknown", f"open one of {' '.join(READERS)}")
     try:
         if target.is_dir():
             refuse(target, "is a folder", "open the files in it")
+        if reader is None:
+            refuse(target, f"its ending {target.suffix!r} is unknown", f"open one of {' '.join(READERS)}")
         if not target.stat().st_size:
             refuse(target, "is empty", "it may still be being written; open it again")
         return (yield from reader(target))

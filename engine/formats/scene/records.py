@@ -25,6 +25,9 @@ SLICE = 16_384
 """Records between the disk and the columns, where they are short."""
 SLICE_BYTES = 1 << 19
 """Of long ones fewer, no more than this: they stay in the cache of one core together with what is made of them."""
+COMPILED_BYTES = 1 << 21
+"""As much where numbers are picked by what is compiled: no slower, and Python's lock, which the window's thread holds
+while it paints, has to be waited for less often."""
 RUN = 1 << 17
 """Records that a thread is given at once, a few milliseconds of work."""
 THREADS = 4
@@ -146,7 +149,9 @@ class _Copy:
         if self._words is not None and self.column.dtype == np.float32 and (gather := _gather()) is not None:
             return self._gathered(gather, records, self._words)
         if not self.as_it_stands and self._words is not None and len(self._words) > 1:
-            return self._pick(records.view(self.column.dtype).reshape(len(records), -1), self._words.astype(np.intp))
+            width = records.itemsize // self.column.dtype.itemsize
+            rows = records.view(self.column.dtype).reshape(len(records), width)
+            return self._pick(rows, self._words.astype(np.intp))
         if not self.as_it_stands:
             return lambda start, end: self._convert(records[: end - start], start, end)
         # By pieces that numpy copies with one instruction each, and each in two steps of which one side has no gaps,
@@ -172,8 +177,8 @@ class _Copy:
     def _gathered(
         self, gather: Callable[..., int], records: np.ndarray, words: np.ndarray
     ) -> Callable[[int, int], bool]:
-        rows = records.view(np.uint32).reshape(len(records), -1)
-        out = self.out.reshape(len(self.out), -1).view(np.uint32)
+        rows = records.view(np.uint32).reshape(len(records), records.itemsize // 4)
+        out = self.out.reshape(len(self.out), len(words)).view(np.uint32)
         checked = self.column.place or self.column.checked
 
         def fill(start: int, end: int) -> bool:
@@ -242,7 +247,11 @@ def _reader(
     """What reads the records from one to another into their columns, and says whether all places there are finite.
     Its buffers are used again for every run: to take new ones each time cost a fifth of the whole."""
     straight = copies[0] if len(copies) == 1 and copies[0].is_record else None
-    size = 0 if straight else min(SLICE, max(256, SLICE_BYTES // record.itemsize))
+    size = min(SLICE, max(256, SLICE_BYTES // record.itemsize))
+    if straight:
+        size = 0
+    elif _gather() is not None:
+        size = max(256, COMPILED_BYTES // record.itemsize)
     buffer = np.empty(size, record)
     fills = [copy.of(buffer) for copy in copies]
 

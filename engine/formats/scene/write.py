@@ -358,7 +358,8 @@ def _primitive(glb: _Glb, thing: Points | Mesh | Lines) -> dict[str, Any]:
 def _splats(target: Path, things: Sequence[Thing]) -> bytes:
     chosen = [t for t in things if isinstance(t, Splats)]
     if not chosen:
-        refuse(target, f"holds splats, and this scene has none among its {len(things)} things")
+        found = ", ".join(sorted({type(t).__name__.lower() for t in things})) or "nothing"
+        refuse(target, f"is for splats, and there are none, only {found}", "write a .ply, .obj, .glb or .xyz file")
     steps = encode(target, chosen)
     while True:
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,10 @@ def read(path: Path, header: Header) -> Reading[tuple[Thing, ...]]:
 
 
 def glimpse(path: Path, header: Header, sample: Callable[[Mapping[str, Column]], dict[str, Any]]) -> Splats | None:
-    """Some of the splats, where ``sample`` gives columns of some; None for compressed ones."""
+    """Some of the splats, where ``sample`` gives columns of some, as much larger as surfaces need to stay closed; None
+    for compressed ones."""
     if not inria.is_inria(header):
         return None
     vertex = next(e for e in header.elements if e.name == "vertex")
-    return inria.thing_of(path, header, sample(inria.columns_of(path, vertex)))
+    some = inria.thing_of(path, header, sample(inria.columns_of(path, vertex)))
+    return replace(some, size=math.sqrt(vertex.count / len(some.xyz)))

@@ -134,12 +134,13 @@ class InspectorProbes(SplatStudy):
             caption=f"{shot.photo.view.name}: blended to {', '.join(f'{float(c):.2f}' for c in mean)}",
             readings={
                 "Gaussians": float(len(p.t)),
-                "half of the weight is in": float(_half(p.weight)),
+                "half the weight in": float(_half(p.weight)),
                 "light that passes": float((1 - p.weight.sum()).clamp(0, 1)),
             },
             table=tuple(rows),
             table_heads=("Gaussian", "distance", "alpha", "T", "weight"),
             home=_beside(p),
+            world=self._world,
         )
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from engine.data.rays import Rays
 from engine.nn.gaussians.gaussians import Gaussians
 from engine.nn.gaussians.pinhole import Shot
-from engine.nn.gaussians.similarity import ssim
 from engine.nn.generator.generator import weights_state
 from engine.nn.looking.common import RadianceStudy
+from engine.nn.looking.likeness import WINDOW, ssim_map
 from engine.nn.splatting import Picture, Projected, View, project, rasterise
 
 
@@ -64,6 +64,7 @@ class SplatStudy(RadianceStudy):
     def evaluate(self, batch: Rays) -> dict[str, Tensor]:
         shots = self.shots["held_out"] or self.shots["train"]
         square, alike = torch.zeros(2, len(batch), device=self.device)
+        large = all(min(shot.view.width, shot.view.height) >= WINDOW for shot in shots)
         for number in batch.view.unique().tolist():
             rays, view = batch.view == number, shots[number].view
             own = batch.directions[rays] @ view.pose[:3, :3].T
@@ -73,7 +74,7 @@ class SplatStudy(RadianceStudy):
             seen = torch.nn.functional.grid_sample(made, at, padding_mode="border", align_corners=False)[0, :, 0].T
             truth = torch.lerp(self.ground.expand(len(seen), 3), batch.rgb[rays], batch.alpha[rays])
             square[rays], alike[rays] = (seen[:, :3] - truth).square().mean(1), seen[:, 3]
-        return {"mse": square, "ssim": alike}
+        return {"mse": square, "ssim": alike} if large else {"mse": square}
 
     @staticmethod
     def _inside(view: View) -> tuple[tuple[float, float], tuple[float, float], tuple[int, int]]:
@@ -88,5 +89,15 @@ class SplatStudy(RadianceStudy):
         kept = self._seen[1]
         if number not in kept:
             made = self.picture(shot.view, self.ground).rgb.clamp(0, 1)
-            kept[number] = torch.cat([made, ssim(made, shot.over(self.ground))[..., None]], 2)
+            kept[number] = torch.cat([made, self._alike_everywhere(made, shot)[..., None]], 2)
         return kept[number]
+
+    def _alike_everywhere(self, made: Tensor, shot: Shot) -> Tensor:
+        """How alike a photograph and what is ``made`` (H, W, 3) of it are about each pixel (H, W), as radiance fields
+        are held against their photographs; 1 where the photograph says nothing."""
+        truth = shot.over(self.ground)
+        if min(truth.shape[:2]) < WINDOW:
+            return torch.ones_like(truth[..., 0])
+        if shot.counts is not None:
+            made = torch.where(shot.counts[..., None] > 0, made, truth)
+        return ssim_map(truth, made)

@@ -54,6 +54,7 @@ def shot_of(photo: Photo, device: torch.device) -> Shot:
         shape = flat.height, flat.width
         there = np.where(inside[:, None], at, 0.5)
         pixels = np.rint(sampled(pixels, there)).astype(np.uint8).reshape(*shape, 4)
+        pixels[~inside.reshape(shape)] = 0
         seen = np.ones_like(inside) if counts is None else sampled(counts[..., None], there)[:, 0] > 0.5
         counts = (inside & seen).astype(np.float32).reshape(shape)
         if counts.all():

@@ -35,6 +35,7 @@ MODES = ("RGB", "depth", "accumulation")
 NUMBERS = ("opacity", "longest deviation", "flatness", "brightness")
 FULLEST = 2.0
 """Pulls beyond so many times the threshold have the last colour."""
+COUNTED_ANEW = "The pull is measured anew from round to round: the next step brings its colours back."
 DRAG_SHARE = 0.5
 """Sides of a picture while a hand moves, as a share of what they are at rest."""
 
@@ -75,10 +76,11 @@ class SplatProbes(InspectorProbes, SurfaceProbe):
             caption=f"{len(g):,} Gaussians, harmonics of degree {self.degree}",
             readings={
                 "Gaussians": float(len(g)),
-                "opaque by half or more": float((opacity >= 0.5).sum()),
+                "opacity ≥ 0.5": float((opacity >= 0.5).sum()),
                 "median opacity": float(opacity.median()),
             },
             home=self._home(),
+            world=self._world,
         )
 
     @probe(
@@ -146,28 +148,32 @@ class SplatProbes(InspectorProbes, SurfaceProbe):
     def growth(self, cameras: bool) -> Scene:
         """Each Gaussian's middle, coloured by how hard it pulls at its place in the pictures, as a share of the pull
         from which on it is cloned or split: the brightest grow in the next round."""
-        pull, small, least = self.thresholds()
-        clone, split = wanting(self.gaussians, pull, small)
-        share = array(mean_slope(self.gaussians) / pull)
+        g, (pull, small, least) = self.gaussians, self.thresholds()
+        clone, split = wanting(g, pull, small)
+        share, pictures = array(mean_slope(g) / pull), float(g.seen.max()) if len(g) else 0.0
         shown = Points(
             name="middles",
-            xyz=array(self.gaussians.xyz),
-            scalars={"pull": share.clip(0, FULLEST), "seen": array(self.gaussians.seen)},
-            colour_by="scalar:pull",
+            xyz=array(g.xyz),
+            rgb=np.rint(array((0.5 + C0 * g.dc[:, 0]).clamp(0, 1)) * 255).astype(np.uint8),
+            scalars={"pull": share.clip(0, FULLEST), "seen": array(g.seen)},
+            colour_by="scalar:pull" if pictures else "rgb",
             size=4.0,
         )
         around = (*self._frustums(), *self._frame()) if cameras else self._frame()
         return Scene(
             (shown, *around),
-            caption=f"{int((share >= 1).sum()):,} of {len(share):,} pull harder than the threshold",
-            notices=() if self.gaussians.seen.any() else ("Nothing was seen since the last round: train a few steps.",),
+            caption=f"{int((share >= 1).sum()):,} of {len(share):,} pull harder than the threshold"
+            if pictures
+            else f"{len(share):,} Gaussians in their own colours",
+            notices=() if pictures else (COUNTED_ANEW,),
             readings={
                 "to be cloned": float(clone.sum()),
                 "to be split": float(split.sum()),
-                "to be pruned": float(faint(self.gaussians, least, None).sum()),
-                "pictures since the last round": float(self.gaussians.seen.max()) if len(share) else 0.0,
+                "to be pruned": float(faint(g, least, None).sum()),
+                "pictures seen": pictures,
             },
             home=self._home(),
+            world=self._world,
         )
 
     @probe(

@@ -80,4 +80,5 @@ class SurfaceProbe(SplatStudy):
             readings={"triangles": float(len(found.faces))},
             notices=() if len(found.faces) else ("No surface yet: train further, or let less opaque pixels count.",),
             home=self._home(),
+            world=self._world,
         )

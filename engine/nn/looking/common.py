@@ -36,7 +36,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 AT_ONCE = 2048
-"""Rays between two places where an answer can be given up."""
+"""Rays between two places where an answer can be given up, where a study knows no better."""
 DRAG_SECONDS = 0.04
 """How long a picture may take while a hand moves."""
 FIRST_DRAG_RAYS = 600
@@ -71,6 +71,11 @@ class RadianceStudy(Study):
     def render_rays(self, origins: Tensor, directions: Tensor, ground: Tensor) -> Rendered:
         """What rays from ``origins`` (R, 3) in unit ``directions`` (R, 3) see over a ``ground`` (3,); any R."""
         raise NotImplementedError
+
+    @property
+    def rays_at_once(self) -> int:
+        """Rays between two places where an answer can be given up: what takes some hundredths of a second."""
+        return AT_ONCE
 
     def ray_samples(self, origin: Tensor, direction: Tensor) -> RaySamples:
         """The samples of one ray (3,), (3,) as a picture would take them; none where it misses the bounds."""
@@ -152,15 +157,15 @@ class RadianceStudy(Study):
     ) -> Generator[float, None, Rendered]:
         """:meth:`render_rays` within ``planes`` with progress 0..1 in between; it also learns how long a ray takes."""
         parts: list[Rendered] = []
-        begun = time.perf_counter()
-        for at in range(0, len(origins), AT_ONCE):
+        begun, size = time.perf_counter(), self.rays_at_once
+        for at in range(0, len(origins), size):
             if at:
                 spent = time.perf_counter()
                 yield at / len(origins)
                 begun += time.perf_counter() - spent  # what others did meanwhile is not the rays' time
             self._planes = planes  # not over a yield: the study learns meanwhile
             try:
-                parts.append(self.render_rays(origins[at : at + AT_ONCE], directions[at : at + AT_ONCE], ground))
+                parts.append(self.render_rays(origins[at : at + size], directions[at : at + size], ground))
             finally:
                 self._planes = None
         if self.device.type == "cuda":
@@ -307,6 +312,11 @@ class RadianceStudy(Study):
         """How far before a camera the middle of the bounds is, along its viewing direction."""
         middle = array(self.bounds).mean(0).astype(np.float64)
         return max(float((middle - view.centre) @ -view.pose[:3, 2]), 0.5)
+
+    @property
+    def _world(self) -> Doubles:
+        """From the frame of the capture's own files to this one."""
+        return self.source.source.capture.world
 
     def _home(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Where the camera stands at first: at the first held-out photograph, or the first of all."""

@@ -1,6 +1,7 @@
 """How alike two pictures are: whole ones, and windows of held-out photographs for a figure while training goes on.
 
-Structural similarity after Wang et al. 2004 with even windows of 7 x 7 pixels. Knows no field and no ray.
+Structural similarity after Wang et al. 2004 with even windows of 7 x 7 pixels, scikit-image's own: a window of the
+paper's 11 x 11 would be two and a half times as many rays of a field. Knows no field and no ray.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
 
 Floats = NDArray[np.float32]
 WINDOW = 7
@@ -41,6 +43,19 @@ def window_ssim(a: Tensor, b: Tensor) -> Tensor:
     both = ((a - mean_a[:, None]) * (b - mean_b[:, None])).sum(1) / (n - 1)
     top = (2 * mean_a * mean_b + C1) * (2 * both + C2)
     return (top / ((mean_a.square() + mean_b.square() + C1) * (var_a + var_b + C2))).mean(1)
+
+
+def ssim_map(a: Tensor, b: Tensor) -> Tensor:
+    """The similarity (H, W) of two pictures (H, W, 3) about each pixel, sides of a window at least: that of the window
+    about it, moved into the picture."""
+    a, b = a.double().movedim(-1, 0), b.double().movedim(-1, 0)
+    n = WINDOW * WINDOW
+    mean_a, mean_b, square_a, square_b, product = avg_pool2d(torch.stack([a, b, a * a, b * b, a * b]), WINDOW, 1)
+    unbiased = n / (n - 1)
+    var_a, var_b = unbiased * (square_a - mean_a.square()), unbiased * (square_b - mean_b.square())
+    top = (2 * mean_a * mean_b + C1) * (2 * unbiased * (product - mean_a * mean_b) + C2)
+    inner = (top / ((mean_a.square() + mean_b.square() + C1) * (var_a + var_b + C2))).mean(0)
+    return pad(inner[None], (WINDOW // 2,) * 4, mode="replicate")[0].float()
 
 
 def window_pixels(column: Tensor, row: Tensor, width: int, height: int) -> Tensor:

@@ -108,7 +108,7 @@ class RadianceProbes(Compared):
         planes = planes_array(crop)
         photo = truth.standing(camera, (*self.source.photos["held_out"], *self.source.photos["train"]))
         laid = photo is not None and photograph and mode != ERROR and not whole
-        over = self._overlaid(photo, camera, h) if photo is not None and laid else None
+        over = self._overlaid(photo, camera, h if told else full[1]) if photo is not None and laid else None
         wanted = "RGB" if mode == ERROR else mode
         for part in self._live_view().shots(
             *full,
@@ -344,11 +344,6 @@ class RadianceProbes(Compared):
         if not room:
             return ("The crop leaves nothing of the bounds: choose No clipping under the scissors, or move the box.",)
         return () if found else (f"{reason}: train further, lower the level, or widen the crop.",)
-
-    @property
-    def _world(self) -> Doubles:
-        """From the frame of the capture's own files to this one."""
-        return self.source.source.capture.world
 
     @probe(Scene, title="Cameras", points=Toggle(True, text="Whether the capture's sparse points are shown."))
     def cameras(self, points: bool) -> Scene:

@@ -37,12 +37,27 @@ class Samples:
     def __len__(self) -> int:
         return len(self.t)
 
+    @property
+    def packed(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What compositing asks for, in its order: lengths, distances, starts, counts."""
+        return self.delta, self.t, self.starts, self.counts
+
     def kept(self, keep: Tensor) -> Samples:
         """Those where ``keep`` bool (M,) is True."""
         pick = keep.nonzero()[:, 0]
         ray = self.ray[pick]
         counts = torch.bincount(ray, minlength=len(self.counts))
         return Samples(self.points[pick], self.t[pick], self.delta[pick], ray, counts.cumsum(0) - counts, counts)
+
+    def of_first_rays(self, budget: int) -> Samples:
+        """Those of the first rays, as many as have no more than ``budget`` samples together, one at least."""
+        ends = self.starts + self.counts
+        if len(self) <= budget or len(ends) <= 1:
+            return self
+        rays = max(1, int((ends <= budget).sum()))
+        m = int(ends[rays - 1])
+        starts, counts = self.starts[:rays], self.counts[:rays]
+        return Samples(self.points[:m], self.t[:m], self.delta[:m], self.ray[:m], starts, counts)
 
 
 class Occupancy(nn.Module):
@@ -52,6 +67,7 @@ class Occupancy(nn.Module):
     values: Tensor
     occupied: Tensor
     cursor: Tensor
+    barred: Tensor
     centre: Tensor
     extent: Tensor
     inverse: Tensor
@@ -70,6 +86,7 @@ class Occupancy(nn.Module):
         self.register_buffer("values", torch.full((cells,), UNSEEN))
         self.register_buffer("occupied", torch.ones(cells, dtype=torch.bool))
         self.register_buffer("cursor", torch.zeros((), dtype=torch.long))
+        self.register_buffer("barred", torch.zeros(cells, dtype=torch.bool), persistent=False)
 
     @property
     def outer(self) -> Tensor:
@@ -84,8 +101,15 @@ class Occupancy(nn.Module):
 
     @property
     def share(self) -> float:
-        """How much of the grids is occupied, 0 .. 1."""
-        return float(self.occupied.float().mean())
+        """How much of the grids is occupied, of what is not barred, 0 .. 1."""
+        return float(self.occupied.sum() / (~self.barred).sum().clamp(min=1))
+
+    @torch.no_grad()
+    def bar(self, cells: Tensor) -> None:
+        """From now on the cells where ``cells`` bool (N,) is True are empty, whatever is found there."""
+        self.barred.copy_(cells)
+        self.values.masked_fill_(self.barred, 0.0)
+        self.occupied &= ~self.barred
 
     def cell(self, points: Tensor) -> Tensor:
         """The number int64 (...) of the cell that each of ``points`` (..., 3) lies in, -1 outside the outermost."""
@@ -119,7 +143,8 @@ class Occupancy(nn.Module):
     ) -> None:
         """Looks at ``count`` cells (all of them: None), each at a random place in it: three quarters in a sweep that
         comes to every cell in turn, the others among the occupied. A cell's value is the largest of what is found now
-        and ``decay`` times what it was; it is occupied above ``threshold`` or the mean value, whichever is less.
+        and ``decay`` times what it was; it is occupied above ``threshold`` or the mean value, whichever is less, but
+        never where it is barred.
         """
         total = len(self.values)
         count = total if count is None else min(count, total)
@@ -132,11 +157,12 @@ class Occupancy(nn.Module):
             if len(filled):
                 pick = torch.randint(len(filled), (count - sweep,), generator=generator, device=device)
                 cells = torch.cat([cells, filled[pick]]).unique()
+        cells = cells[~self.barred[cells]]
         low, size = self.corners(cells)
         found = density(low + size * torch.rand(low.shape, generator=generator, device=device)).to(self.values.dtype)
         self.values[cells] = torch.maximum(self.values[cells].clamp(min=0) * decay, found)
-        mean = float(self.values.clamp(min=0).mean())
-        torch.logical_or(self.values > min(mean, threshold), self.values < 0, out=self.occupied)
+        mean = self.values.clamp(min=0).sum() / (~self.barred).sum().clamp(min=1)
+        torch.logical_or(self.values > mean.clamp(max=threshold), self.values < 0, out=self.occupied)
 
     @torch.no_grad()
     def march(

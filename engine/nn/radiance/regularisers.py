@@ -16,12 +16,13 @@ LEAST = 1e-8
 
 def summed(values: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
     """The sum (R,) of each ray's ``values`` (M,)."""
-    return values.new_zeros(len(starts)).index_add(0, rays_of(starts, counts), values)
+    return values.new_zeros(len(starts)).index_add(0, rays_of(counts, len(values)), values)
 
 
-def rays_of(starts: Tensor, counts: Tensor) -> Tensor:
-    """The ray int64 (M,) of each sample."""
-    return torch.repeat_interleave(torch.arange(len(starts), device=starts.device), counts)
+def rays_of(counts: Tensor, samples: int) -> Tensor:
+    """The ray int64 (M,) of each of ``samples`` = M samples."""
+    # Told how many there are, a GPU need not be waited for to find out.
+    return torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts, output_size=samples)
 
 
 def before(values: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
@@ -30,7 +31,7 @@ def before(values: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
         return values
     # One running sum over all rays: in double precision, as a ray's own part of it is a small difference.
     total = values.double().cumsum(0) - values
-    return (total - total[starts.clamp(max=len(values) - 1)][rays_of(starts, counts)]).to(values.dtype)
+    return (total - total[starts.clamp(max=len(values) - 1)][rays_of(counts, len(values))]).to(values.dtype)
 
 
 def distortion(weight: Tensor, s: Tensor, length: Tensor, starts: Tensor, counts: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ def entropy(alpha: Tensor, starts: Tensor, counts: Tensor, least: float = 0.1) -
     for rays whose opacities ``alpha`` (M,) sum up to less than ``least``, as they meet nothing (Kim et al. 2022, eq. 5
     and 7)."""
     total = summed(alpha, starts, counts)
-    p = alpha / total.clamp(min=LEAST)[rays_of(starts, counts)]
+    p = alpha / total.clamp(min=LEAST)[rays_of(counts, len(alpha))]
     found = summed(-torch.xlogy(p, p.clamp(min=LEAST)), starts, counts)
     return torch.where(total > least, found, torch.zeros_like(found))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.nn.radiance.compositing import OPAQUE, composite_packed
-from engine.nn.radiance.occupancy import Occupancy, Samples
+from engine.nn.radiance.occupancy import Occupancy
 
 Dense = Callable[[Tensor], tuple[Tensor, Tensor]]
 """points (M, 3) -> (densities (M,), features (M, F))"""
@@ -23,8 +23,17 @@ FIRST, LAST = 8, 64
 """Samples of a ray in the first round, and at most in a later one; each round takes twice as many as the last."""
 FAINT = 1e-5
 """Samples that add less than this share to a pixel get no colour: a hundred of them stay below a thousandth."""
-ROOM = 2**18
-"""Samples of one round at most: what they need of memory stays small."""
+ROOM, MOST_ROOM = 2**18, 2**22
+"""Samples of one round at most: what they need of memory stays small; a large GPU is idle with fewer than the other."""
+BYTES_A_SAMPLE = 16_384
+"""Of a GPU's memory, the part that one of these may count on: a field of 20 levels and 64 units needs a tenth of it."""
+
+
+def room(device: torch.device) -> int:
+    """How many samples are looked at together on ``device`` while nothing is learned."""
+    if device.type != "cuda":
+        return ROOM
+    return max(ROOM, min(MOST_ROOM, torch.cuda.get_device_properties(device).total_memory // BYTES_A_SAMPLE))
 
 
 @dataclass(frozen=True)
@@ -65,27 +74,25 @@ def render(
     cost = torch.zeros(rays, dtype=torch.long, device=origins.device)
     going = (far > near).nonzero()[:, 0]
     start, taken, count = near[going], 0, FIRST
+    together = room(origins.device)
     while len(going) and taken < most:
-        count = max(1, min(count, most - taken, ROOM // len(going)))
+        count = max(1, min(count, most - taken, together // len(going)))
         samples = grid.march(origins[going], directions[going], start, far[going], step, cone, count, form=form)
         sigma, features = dense(samples.points)
-        colour = features.new_zeros(len(sigma), 3)
-        part = _composited(sigma, colour, samples, form)
-        seen = (part[3] * (1 - alpha[going])[samples.ray] >= FAINT).nonzero()[:, 0]
-        colour[seen] = shade(features[seen], going[samples.ray[seen]]).to(colour.dtype)
+        dark, (delta, t, starts, counts) = features.new_zeros(len(sigma), 3), samples.packed
+        _, covers, far_off, weight = composite_packed(sigma, dark, delta, t, starts, counts, form)
         left = 1 - alpha[going]
-        rgb[going] += left[:, None] * _composited(sigma, colour, samples, form)[0]
-        alpha[going] += left * part[1]
-        depth[going] += left * part[2]
-        cost[going] += samples.counts
-        goes_on = (samples.counts == count) & (alpha[going] < 1 - OPAQUE)
-        last = (samples.starts + samples.counts - 1)[goes_on]
-        start = samples.t[last] + samples.delta[last] / 2
+        share = weight * left[samples.ray]
+        seen = (share >= FAINT).nonzero()[:, 0]
+        ray = going[samples.ray[seen]]
+        rgb.index_add_(0, ray, share[seen, None] * shade(features[seen], ray).to(rgb.dtype))
+        alpha[going] += left * covers
+        depth[going] += left * far_off
+        cost[going] += counts
+        goes_on = ((counts == count) & (alpha[going] < 1 - OPAQUE)).nonzero()[:, 0]
+        last = (starts + counts - 1)[goes_on]
+        start = t[last] + delta[last] / 2
         going = going[goes_on]
         taken += count
         count = min(2 * count, LAST)
     return Pixels(rgb, alpha, depth, cost)
-
-
-def _composited(sigma: Tensor, colour: Tensor, samples: Samples, form: str | None) -> tuple[Tensor, ...]:
-    return composite_packed(sigma, colour, samples.delta, samples.t, samples.starts, samples.counts, form)

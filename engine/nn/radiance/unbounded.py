@@ -28,3 +28,17 @@ def distance(s: Tensor, near: Tensor, reach: float) -> Tensor:
     left = (1 - s) / (1 - NEAR_SHARE)
     beyond = 1 / (left + (1 - left) / FARTHEST).clamp(min=1 / FARTHEST)
     return near[:, None] + reach * torch.where(s <= NEAR_SHARE, even, beyond)
+
+
+def boxed(x: Tensor, reach: float) -> Tensor:
+    """(N, 3) within the cube of half a side ``reach`` >= 1 -> (N, 3) in [-1, 1]: the cube of half a side 1 keeps its
+    shape and takes up the part 1 / (2 - 1 / ``reach``) of each side, what lies around is drawn together, the more the
+    farther away: (2 - 1/m) x/m with m the largest of |x|, |y| and |z|, as instant-ngp's followers have it."""
+    size = x.abs().amax(1, keepdim=True).clamp(min=1.0)
+    return x * ((2 - 1 / size) / size / (2 - 1 / reach))
+
+
+def receding(t: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances ``t`` (M,) >= 0 of steps of length ``delta`` (M,) as t / (1 + t) in 0 .. 1, and the steps' lengths
+    there: even in the reciprocal distance, so that what is far away is not taken to be far apart."""
+    return t / (1 + t), delta / (1 + t).square()

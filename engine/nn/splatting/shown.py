@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,8 +27,9 @@ TINT = 0.7
 SIMILAR = 1e-4
 """How far from a turn with one scale a thing's matrix may be."""
 _held: dict[tuple[int, ...], tuple[tuple[Any, ...], tuple[Tensor, ...]]] = {}
-"""By the addresses of a thing's arrays: the arrays, and their copies on the device. Those of the last pictures only."""
-KEPT = 4
+"""By the addresses of a thing's arrays: the arrays, and their copies on the device. The last ones used are the last."""
+KEPT = 2
+"""Things whose copies are kept, or as many as the last picture had."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,33 @@ class Shown:
 
 def picture(
     parts: Sequence[dict[str, Any]], projection: Any, width: int, height: int,
-    near_far: tuple[float, float], mark: tuple[float, float, float],
-) -> Shown:  # fmt: skip
+    near_far: tuple[float, float], mark: tuple[float, float, float], times: int = 1,
+) -> Generator[None, None, Shown]:  # fmt: skip
     """All ``parts`` (fields of :class:`Part`) among each other, nearest in front. ``projection`` (4, 4) is OpenGL's, in
-    perspective; ``near_far`` are the distances that greys are spread over. RuntimeError without a device, ValueError
-    where a thing's matrix shears."""
+    perspective; ``near_far`` are the distances that greys are spread over. It is made ``times`` times, for the last
+    one's seconds. RuntimeError without a device, ValueError where a thing's matrix shears."""
     device = splats_order_cuda.card()
     if device is None:
         raise RuntimeError("there is no CUDA device")
+    given = [Part(**part) for part in parts]
+    for _ in range(times - 1):
+        _picture(given, np.asarray(projection), width, height, near_far, mark, device)
+        yield
+    return _picture(given, np.asarray(projection), width, height, near_far, mark, device)
+
+
+def _picture(
+    parts: Sequence[Part], projection: NDArray[np.float64], width: int, height: int, near_far: tuple[float, float],
+    mark: tuple[float, float, float], device: torch.device,
+) -> Shown:  # fmt: skip
     begin = time.perf_counter()
     with torch.no_grad():
-        found = [_projected(Part(**part), np.asarray(projection), width, height, near_far, mark, device) for part in parts]
-        names = ("centres", "conics", "depth", "rgb", "opacity", "radius", "visible")
+        found = [_projected(part, projection, width, height, near_far, mark, device) for part in parts]
+        while len(_held) > max(KEPT, len(parts)):
+            del _held[next(iter(_held))]
         joined = found[0]
         if len(found) > 1:
+            names = ("centres", "conics", "depth", "rgb", "opacity", "radius", "visible")
             joined = Projected(*(torch.cat([getattr(p, name) for p in found]) for name in names))
         seen = blend(joined, width, height, torch.zeros(3, device=device))
         colour = torch.cat([seen.rgb, seen.alpha[..., None]], 2).flip(0).half().contiguous()
@@ -146,8 +160,6 @@ def _on_device(splats: Splats, device: torch.device) -> tuple[Tensor, ...]:
     key = tuple(id(array) for array in arrays)
     kept = _held.pop(key, None)
     if kept is None or kept[1][0].device != device:
-        while len(_held) >= KEPT:
-            del _held[next(iter(_held))]
         rows = [torch.tensor(np.asarray(array, np.float32), device=device) for array in arrays]
         good = rows[2].norm(dim=1) > 0
         for row in rows[:4]:

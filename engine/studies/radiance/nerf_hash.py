@@ -18,10 +18,12 @@ from engine.nn.fields.harmonics import MOST, harmonics
 from engine.nn.looking.common import HALF_SIDE
 from engine.nn.looking.probes import RadianceProbes, RaySamples, Rendered
 from engine.nn.looking.voxels import hull
-from engine.nn.radiance import compositing, forms, through
+from engine.nn.radiance import compositing, forms, regularisers, through, unbounded
+from engine.nn.radiance.exposure import Exposure
 from engine.nn.radiance.hash_grid import HashGrid
 from engine.nn.radiance.occupancy import Occupancy, Samples
 from engine.nn.radiance.sampling import aabb
+from engine.nn.radiance.seen_by import seen_by
 from engine.params import knob
 from engine.probes import Toggle, probe
 from engine.scene import Mesh, Scene
@@ -36,17 +38,18 @@ HIGHEST = 12.0
 INNER = 1.25
 """Half a side of the innermost grid at most, where the study chooses the number of cascades: captures are fitted so
 that what is looked at lies within the ball of radius 1."""
-BACKGROUND = 4.0
-"""How far the bounds reach where photographs show a background and nothing tells how far that is."""
-POINTS_INSIDE = 0.98
-"""The share of a capture's sparse points that its bounds hold."""
+BACKGROUND, HORIZON = 4.0, 8.0
+"""How far the bounds reach where photographs show a background and nothing tells how far that is; and how far rays go
+at least where what is far away is drawn together."""
+POINTS_INSIDE, FARTHEST = 0.98, 64.0
+"""The share of a capture's sparse points that its bounds hold, and how far they reach at most."""
 FOGGY_AT_MOST, FOGGY_SHARE = 8, 0.5
 """While more than this share of the cells is occupied, the time of fewer steps is so many times as long at most."""
 SLOWEST = 0.01
 """The share of the step size that is left at last."""
 LEAST_BUDGET = 256
-SAMPLES_AT_ONCE = 131_072
-"""Samples that are looked at together while nothing is learned: what they need of memory stays small."""
+RAYS_ON_A_GPU = 2**18
+"""Rays between two places where an answer can be given up there."""
 
 
 class Network(nn.Module):
@@ -89,19 +92,6 @@ class Network(nn.Module):
         return torch.sigmoid(self.colour(torch.cat([h, seen], 1)))
 
 
-class Exposure(nn.Module):
-    """What each of ``count`` photographs multiplies its colours by; the mean is 1, as it is for pictures that no camera
-    took."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__()
-        self.logarithms = nn.Parameter(torch.zeros(count, 3))
-
-    def forward(self, rgb: Tensor, view: Tensor) -> Tensor:
-        """Colours (R, 3) as photographs ``view`` int64 (R,) show them."""
-        return rgb * torch.exp(self.logarithms[view] - self.logarithms.mean(0))
-
-
 class NeRFHash(RadianceProbes):
     """The same integral along rays as in NeRF, learned a hundred times faster: features stand in tables that are
     looked up, only what is near a ray's sample is changed, and a coarse grid remembers where there is nothing."""
@@ -116,6 +106,18 @@ class NeRFHash(RadianceProbes):
             "loss",
             "orange",
             "How far the pixels of the batch are from the photographs': squared, or by Huber's loss, which forgives.",
+        ),
+        Term(
+            r"\;+\;\lambda_d\,\mathbb{E}_{r}\sum_{i,j} w_i w_j|s_i-s_j|",
+            "distortion",
+            "green",
+            "How far apart along a ray the samples lie that give its colour, w = T (1 - e^(-σδ)), s = t / (1 + t).",
+        ),
+        Term(
+            r"\;+\;\lambda_\theta\,\overline{\theta^2}",
+            "entries",
+            "blue",
+            "The mean square of the table's entries: where it counts, what no photograph needs goes back to nothing.",
         ),
     ]
     try_this = (
@@ -152,8 +154,12 @@ class NeRFHash(RadianceProbes):
                            lo=0.0, hi=0.1, live=True)  # fmt: skip
         near: float = knob(0.2, "Rays begin no nearer to the camera: what hangs before a lens fools nobody else.",
                            lo=0.0, hi=2.0, live=True)  # fmt: skip
-        reach: float = knob(0.0, "Half a side of what rays pass through where a capture names no box; 0 chooses: 2, or "
-                            "what its sparse points or a background need.", lo=0.0, hi=64.0, symbol="R")  # fmt: skip
+        reach: float = knob(0.0, "Half a side of what rays pass through where a capture names no box; 0 takes "
+                            "what its points or a background need.", lo=0.0, hi=FARTHEST, symbol="R")  # fmt: skip
+        contract: bool = knob(True, "Whether a background is drawn together, the farther away the more, so that few "
+                              "entries of the table go into it; of captures without a box.")  # fmt: skip
+        seen: int = knob(2, "Space that fewer photographs show than this stays empty, lest each makes up its own; of "
+                         "captures without a box.", lo=0, hi=8)  # fmt: skip
         exposure: bool = knob(False, "Whether each photograph has a brightness and tint of its own, as cameras that "
                               "choose them by themselves need.")  # fmt: skip
         most: int = knob(512, "Samples of one ray at most.", lo=8, hi=2048, log=True, live=True)
@@ -170,11 +176,15 @@ class NeRFHash(RadianceProbes):
         loss: str = knob(HUBER, "What a wrong colour costs.", choices=LOSSES, live=True)
         huber: float = knob(0.1, "Errors beyond this count by their size, not by their square.", lo=0.01, hi=1.0,
                             log=True, symbol=r"\delta", live=True)  # fmt: skip
+        distortion: float = knob(0.01, "What it costs when a ray's weight is spread out instead of in one place.",
+                                 lo=0.0, hi=0.1, symbol=r"\lambda_d", live=True)  # fmt: skip
+        decay: float = knob(0.0, "What large entries of the table cost; 0.1 is good for large captures on a GPU.",
+                            lo=0.0, hi=1.0, symbol=r"\lambda_\theta", live=True)  # fmt: skip
         rate: float = knob(2e-2, "Step size of the Adam optimiser.", lo=1e-4, hi=0.1, log=True, symbol=r"\eta",
                            live=True)  # fmt: skip
         halve: int = knob(1000, "After how many steps the step size is halved, again and again.", lo=100, hi=200_000,
                           log=True, live=True)  # fmt: skip
-        shrinkage: float = knob(1e-6, "Weight decay of the networks; entries of the table do not decay.", lo=0.0,
+        shrinkage: float = knob(1e-6, "Weight decay of the networks.", lo=0.0,
                                 hi=0.1, live=True)  # fmt: skip
         form: str = knob(BEST, "How it is computed: the fastest way that there is here, or plain torch, to compare.",
                          choices=FORMS, live=True)  # fmt: skip
@@ -196,25 +206,34 @@ class NeRFHash(RadianceProbes):
             return box
         reach, points = self.p.reach, self.source.source.capture.points
         if not reach and points is not None and len(points):
-            reach = max(HALF_SIDE, float(np.quantile(np.abs(points).max(1), POINTS_INSIDE)))
+            reach = min(max(HALF_SIDE, float(np.quantile(np.abs(points).max(1), POINTS_INSIDE))), FARTHEST)
         elif not reach:
             reach = HALF_SIDE if self.transparent else BACKGROUND
         return box.sign() * reach
 
     def build(self, device: torch.device) -> None:
         self.low, self.high = self.bounds
+        boxed = self.source.box is not None
+        self.contracts = self.p.contract and not boxed and not self.transparent
+        if self.contracts and not self.p.reach:
+            self.low, self.high = self.low.clamp(max=-HORIZON), self.high.clamp(min=HORIZON)
         widest = float((self.high - self.low).max()) / 2
         cascades = self.p.cascades or max(1, math.ceil(math.log2(widest / INNER)) + 1)
         inside = 2.0 ** (1 - cascades)
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2 * inside
-        self.unit = float(half.max())
+        self.unit, self.farthest = float(half.max()), 1 / inside
         self.diagonal = 2 * float(half.norm())
         self.space = Occupancy((middle - half).tolist(), (middle + half).tolist(), self.p.resolution, cascades)
         self.space.to(device)
-        finest = max(round(self.p.finest / inside), self.p.coarsest)
+        if self.p.seen and not boxed:
+            cells = self.space.corners(torch.arange(len(self.space.values), device=device))
+            often = seen_by(self.source, self.source.photos["train"], *cells)
+            self.space.bar(often < min(self.p.seen, int(often.max())))  # photographs may have nothing in common
+        finest = max(round(self.p.finest * (2 - inside if self.contracts else 1 / inside)), self.p.coarsest)
         grid = HashGrid(self.p.levels, self.p.table, self.p.features, self.p.coarsest, finest)
         grid.form = self._form
         self.network = Network(grid, self.p.width, self.p.layers, self.p.begin).to(device)
+        self.network.steps = self.network.steps.cpu()  # it is asked for often, and no GPU has to be waited for
         self.exposure = Exposure(len(self.source.photos["train"])).to(device) if self.p.exposure else None
         own = [] if self.exposure is None else list(self.exposure.parameters())
         self.optimizer = torch.optim.Adam(
@@ -257,6 +276,9 @@ class NeRFHash(RadianceProbes):
         return self.space.march(o, d, near, far, self.step, self.p.cone, self.p.most, jitter, self._form)
 
     def _within(self, points: Tensor) -> Tensor:
+        """Places (N, 3) of the bounds as the grid has them, in [-1, 1]."""
+        if self.contracts:
+            return unbounded.boxed(points / self.unit, self.farthest)
         return (points - self.low) / (self.high - self.low) * 2 - 1
 
     def _directions(self, d: Tensor) -> Tensor:
@@ -274,28 +296,29 @@ class NeRFHash(RadianceProbes):
     def train_step(self, rays: Rays) -> dict[str, Tensor]:
         done = int(self.network.steps)
         if done % self.p.every == 0:
-            total = len(self.space.values)
-            count = None if done < self.p.all_cells else max(1, total // 4)
+            cells = len(self.space.values)
+            count = None if done < self.p.all_cells else max(1, cells // 4)
             self.space.update(self.density, self.p.fade, threshold=self.p.threshold / self.step, count=count)
         ground = self.training_ground()
-        samples = first_rays(self._march(rays.origins, rays.directions), self.p.budget)
+        samples = self._march(rays.origins, rays.directions).of_first_rays(self.p.budget)
         sigma, rgb = self._asked(samples, rays.directions)
-        colour, alpha, _, _ = compositing.composite_packed(
-            sigma, rgb, samples.delta, samples.t, samples.starts, samples.counts, self._form
-        )
+        colour, alpha, _, weight = compositing.composite_packed(sigma, rgb, *samples.packed, self._form)
         if self.exposure is not None:
             colour = self.exposure(colour, rays.view[: len(colour)])
         off = colour + (1 - alpha)[:, None] * ground - rays.over(ground)[: len(alpha)]
-        loss = self._loss(off)
+        loss, spread = self._loss(off), self._spread(weight, samples)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        entries = self.network.grid.table.square().mean()
+        total = loss + self.p.distortion * spread
+        (total + self.p.decay * entries if self.p.decay else total).backward()
         for group, decay in zip(self.optimizer.param_groups, (0.0, self.p.shrinkage), strict=True):
             group["lr"] = self.p.rate * max(0.5 ** (done / self.p.halve), SLOWEST)
             group["weight_decay"] = decay
         self.optimizer.step()
         self.network.steps += 1
         psnr = -10 * off.detach().square().mean().clamp(min=1e-10).log10()
-        return {"loss": loss.detach(), "psnr": psnr, "samples_per_ray": samples.counts.float().mean()}
+        terms = {"loss": loss.detach(), "distortion": spread.detach(), "entries": entries.detach()}
+        return {**terms, "psnr": psnr, "samples_per_ray": samples.counts.float().mean()}
 
     def _loss(self, off: Tensor) -> Tensor:
         """The mean of squares, or of Huber's loss on the same scale: 2 delta |x| - delta^2 beyond delta."""
@@ -303,7 +326,17 @@ class NeRFHash(RadianceProbes):
             return off.square().mean()
         return 2 * F.huber_loss(off, torch.zeros_like(off), delta=self.p.huber)
 
+    @staticmethod
+    def _spread(weight: Tensor, samples: Samples) -> Tensor:
+        """The mean distortion of the rays whose packed samples have ``weight`` (M,)."""
+        s, length = unbounded.receding(samples.t, samples.delta)
+        return regularisers.distortion(weight, s, length, samples.starts, samples.counts).mean()
+
     # ---- what the probes ask ----
+
+    @property
+    def rays_at_once(self) -> int:
+        return RAYS_ON_A_GPU if self.device.type == "cuda" else super().rays_at_once
 
     @torch.no_grad()
     def render_rays(self, origins: Tensor, directions: Tensor, ground: Tensor) -> Rendered:
@@ -331,7 +364,8 @@ class NeRFHash(RadianceProbes):
 
     @torch.no_grad()
     def density(self, points: Tensor) -> Tensor:
-        parts = [self.network.sigma(self.network.hidden(self._within(part))) for part in points.split(SAMPLES_AT_ONCE)]
+        size = through.room(points.device)
+        parts = [self.network.sigma(self.network.hidden(self._within(part))) for part in points.split(size)]
         return torch.cat(parts) / self.unit if parts else points.new_zeros(0)
 
     @probe(
@@ -348,20 +382,3 @@ class NeRFHash(RadianceProbes):
         around = (*self._frustums(), *self._frame()) if cameras else self._frame()
         readings = {"cells": float(len(corners)), "share": self.space.share}
         return Scene((mesh, *around), up="z", caption=f"{self.space.share:.1%} of the cells", readings=readings)
-
-
-def first_rays(samples: Samples, budget: int) -> Samples:
-    """The samples of the first rays, as many as have no more than ``budget`` samples together, one at least."""
-    ends = samples.starts + samples.counts
-    rays = max(1, int((ends <= budget).sum()))
-    if rays == len(ends):
-        return samples
-    m = int(ends[rays - 1])
-    return Samples(
-        samples.points[:m],
-        samples.t[:m],
-        samples.delta[:m],
-        samples.ray[:m],
-        samples.starts[:rays],
-        samples.counts[:rays],
-    )

@@ -85,7 +85,9 @@ class GaussianSplatting(SplatProbes):
                              symbol=r"\lambda", live=True)  # fmt: skip
         growth: str = knob(CONTROL, "How Gaussians come and go: cloned, split and pruned; moved as samples; or not.",
                            choices=GROWTHS, live=True)  # fmt: skip
-        most: int = knob(6000, "How many there may be.", lo=1, hi=6_000_000, log=True, live=True)
+        most: int = knob(1_000_000, "How many there may be.", lo=1, hi=6_000_000, log=True, live=True)
+        per_pixel: float = knob(1.5, "How many there may be for each pixel in which a photograph shows something.",
+                                lo=0.01, hi=100.0, log=True, live=True)  # fmt: skip
         every: int = knob(100, "Steps between two rounds of growth.", lo=10, hi=10_000, log=True, live=True)
         start: int = knob(200, "The first round of growth comes after so many steps.", lo=0, hi=100_000, live=True)
         until: int = knob(2800, "After so many steps there is no more growth.", lo=0, hi=1_000_000, live=True)
@@ -97,7 +99,7 @@ class GaussianSplatting(SplatProbes):
                             symbol=r"\epsilon_\alpha", live=True)  # fmt: skip
         widest: float = knob(0.1, "Who is wider than this share of the scene is pruned, once opacities were reset.",
                              lo=1e-3, hi=10.0, log=True, live=True)  # fmt: skip
-        reset: int = knob(1500, "Steps between two resets of all opacities in density control.", lo=100, hi=1_000_000,
+        reset: int = knob(3000, "Steps between two resets of all opacities in density control.", lo=100, hi=1_000_000,
                           log=True, live=True)  # fmt: skip
         fade: float = knob(0.01, "Weight of the mean opacity in MCMC.", lo=0.0, hi=1.0, symbol=r"\lambda_o", live=True)
         shrivel: float = knob(0.01, "Weight of the mean deviation in MCMC.", lo=0.0, hi=1.0, symbol=r"\lambda_s",
@@ -105,7 +107,7 @@ class GaussianSplatting(SplatProbes):
         rate: float = knob(1.6e-4, "Step size of the places at first, as a share of the scene.", lo=1e-6, hi=0.1,
                            log=True, symbol=r"\eta", live=True)  # fmt: skip
         last_rate: float = knob(1.6e-6, "Step size of the places at last.", lo=1e-8, hi=0.1, log=True, live=True)
-        span: int = knob(6000, "Steps from the first to the last step size.", lo=10, hi=1_000_000, log=True, live=True)
+        span: int = knob(15000, "Steps from the first to the last step size.", lo=10, hi=1_000_000, log=True, live=True)
         cool: float = knob(0.5, "What all other step sizes are by then, as a share of what they are set to.", lo=1e-3,
                            hi=1.0, log=True, live=True)  # fmt: skip
         rate_colour: float = knob(2.5e-3, "Step size of the colours; their harmonics' is a twentieth.", lo=1e-5, hi=1.0,
@@ -113,7 +115,7 @@ class GaussianSplatting(SplatProbes):
         rate_opacity: float = knob(5e-2, "Step size of the opacities.", lo=1e-4, hi=1.0, log=True, live=True)
         rate_scale: float = knob(5e-3, "Step size of the deviations.", lo=1e-5, hi=1.0, log=True, live=True)
         rate_turn: float = knob(1e-3, "Step size of the rotations.", lo=1e-5, hi=1.0, log=True, live=True)
-        antialiased: bool = knob(False, "Whether opacities make up for the width that a pixel adds to small Gaussians.")
+        antialiased: bool = knob(True, "Whether opacities make up for the width that a pixel adds to small Gaussians.")
         shrink: str = knob("1", "By how much the photographs are made smaller.", choices=SHRINKS)
         orientation: str = knob("up", "Whether the scene is turned so that the cameras' up is z.", choices=ORIENTATIONS)
         fit: str = knob("cameras", "What is brought to a size that is easily shown.", choices=FITS)
@@ -129,6 +131,8 @@ class GaussianSplatting(SplatProbes):
         }
         capture = self.source.source.capture
         self.extent = extent(capture)
+        shows = [float((shot.rgba[..., 3] > 127).sum()) for shot in self.shots["train"]]
+        self.pixels = sum(shows) / len(shows)
         xyz, rgb = first_points(capture, self.bounds, self.p.begin == POINTS, self.p.count)
         small, opacity = FIRST[self.p.growth == MCMC]
         self.gaussians = Gaussians(xyz, rgb, small * spacing(xyz), self.p.degree, opacity).to(device)
@@ -145,6 +149,11 @@ class GaussianSplatting(SplatProbes):
     @property
     def antialiased(self) -> bool:
         return self.p.antialiased
+
+    @property
+    def most(self) -> int:
+        """How many there may be."""
+        return min(self.p.most, round(self.p.per_pixel * self.pixels))
 
     def thresholds(self) -> tuple[float, float, float]:
         return self.p.pull, self.p.small * self.extent, self.p.least
@@ -211,7 +220,7 @@ class GaussianSplatting(SplatProbes):
         g, samples = self.gaussians, self.p.growth == MCMC
         due = self.p.start < done < self.p.until and done % self.p.every == 0
         if due and samples:
-            self.mark(str(relocation.relocate(g, self.optimizer, self.p.most)))
+            self.mark(str(relocation.relocate(g, self.optimizer, self.most)))
         elif due and self.p.growth == CONTROL:
             grown = density.control(
                 g,
@@ -220,7 +229,7 @@ class GaussianSplatting(SplatProbes):
                 small=self.p.small * self.extent,
                 least=self.p.least,
                 widest=self.p.widest * self.extent if done > self.p.reset else None,
-                most=self.p.most,
+                most=self.most,
             )
             self.mark(str(grown))
         if samples:

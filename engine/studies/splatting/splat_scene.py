@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from engine.data.captures.still_life_splats import splats as still_life
-from engine.formats.scene import SceneFileError, named_apart, read
+from engine.formats.scene_shelf import Shelf, Together, stamp_of
 from engine.geometry.splats_align import Ground, extent, ground, levelled, plane_through
 from engine.geometry.splats_grade import Grade, graded
 from engine.geometry.splats_harmonics import degree_of
@@ -38,7 +37,8 @@ UP = np.array([0.0, 0, 1])
 UNSET = ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
 """Three places that nobody has set."""
 MANY = 200_000
-"""Splats from which a hand that grades sees colours without what changes with the view."""
+"""Splats of a file from which some are shown before it is read, and from which a hand that grades sees colours without
+what changes with the view."""
 SOLID = 0.3
 """Splats of a lesser alpha are no ground."""
 LOOKED_AT = 40_000
@@ -48,10 +48,9 @@ OUTSIDE = 0.005
 GAP = 0.15
 """Between files beside each other, as a share of the left one's width."""
 SPREAD_BINS = 40
+FIRST = "A first look at some of the splats, drawn larger; the others are being read."
 KINDS = ("ply", "splat", "spz", *(kind for kind in FILE_KINDS if kind not in ("ply", "splat", "spz")))
 HOW = "An example, made without training. Drop .ply, .splat or .spz files with Gaussian splats here, or Ctrl+Shift+O."
-
-Stamp = tuple[int, int]
 
 
 class SharedFiles(Paths):
@@ -68,15 +67,6 @@ class SharedChoice(Choice):
 
 FILES = SharedFiles(KINDS, text="Files with Gaussian splats; points and meshes may stand beside them.")
 WAY_UP = SharedChoice(tuple(AXES), text="Which way is up in the files: captures and most splat files have y down.")
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A file as it was when it was read: ``stamp`` is its time and size."""
-
-    stamp: Stamp
-    things: tuple[Thing, ...] = ()
-    notice: str = ""
 
 
 class SplatScene(Study):
@@ -99,8 +89,8 @@ class SplatScene(Study):
         """Nothing to set before the files are read."""
 
     def build(self, device: torch.device) -> None:
-        self._kept: dict[str, _Read] = {}
-        self._example: tuple[Splats, ...] = ()
+        self._shelf = Shelf()
+        self._example = Together()
         self._graded: dict[str, tuple[Any, Grade, Any]] = {}
         self._grounds: dict[Any, Ground | None] = {}
 
@@ -134,12 +124,25 @@ class SplatScene(Study):
         temperature: float,
     ) -> Iterator[float | Scene]:  # fmt: skip
         """All files together, upright and graded; what cannot be read is told in a line."""
-        things, notices, stamps = yield from self._things(files)
+        for there in self._things(files, MANY if stand == "as it is" else 0):
+            if isinstance(there, Together):
+                yield from self._stood(there, files, axes, stand, places, apart, degree, size, antialiased,
+                                       Grade(exposure, contrast, saturation, temperature))  # fmt: skip
+            else:
+                yield there
+
+    def _stood(
+        self, there: Together, files: tuple[str, ...], axes: str, stand: str,
+        places: tuple[tuple[float, float, float], ...], apart: bool, degree: int, size: float, antialiased: str,
+        grade: Grade,
+    ) -> Iterator[float | Scene]:  # fmt: skip
+        """What there is of the files as the controls want it."""
+        things, notices = there.things, there.notices
         turned = AXES[axes]
         matrix, said = turned, ""
         grips: tuple[np.ndarray, ...] = ()
         if stand != "as it is":
-            key = (files, stamps, axes)
+            key = (files, there.stamps, axes)
             if key not in self._grounds:
                 self._grounds = {key: (yield from _scaled(ground(_solid_places(things, turned), UP), 0.9, 1.0))}
             found = self._grounds[key]
@@ -158,7 +161,6 @@ class SplatScene(Study):
                 said = f"The ground leant by {tilt:.1f}° and has {found.share:.0%} of the splats on it."
             if found is not None:
                 matrix = levelled(found, UP) @ turned
-        grade = Grade(exposure, contrast, saturation, temperature)
         shifts = _side_by_side(things, matrix) if apart else [np.eye(4)] * len(things)
         shown = [
             self._dressed(t, shift @ matrix, degree, size, antialiased, grade)
@@ -174,12 +176,13 @@ class SplatScene(Study):
         yield Scene(
             (*shown, *handles),
             "z",
-            said or (HOW if not files else _line(shown) if len(shown) == 1 else ""),
-            readings=_readings(shown, files),
+            said or (HOW if not files else FIRST if there.progress < 1 else _line(shown) if len(shown) == 1 else ""),
+            readings=_readings(shown, files) if there.progress == 1 else {},
             table=tuple(_row(t) for t in shown if isinstance(t, Splats)) if len(shown) > 1 else (),
             table_heads=("Splats", "Number", "Degree"),
             notices=notices,
-            home=_home(low, high),
+            home=_home(low, high) if any(isinstance(t, Splats) for t in shown) else None,
+            progress=there.progress,
             world=turned,
         )
 
@@ -191,7 +194,7 @@ class SplatScene(Study):
     )
     def spread(self, files: tuple[str, ...], quantity: str) -> Iterator[float | Bars]:
         """How opacities, sizes or colours are spread over the splats: where the bulk is, and what lies far off it."""
-        things, _, _ = yield from self._things(files)
+        things = (yield from self._whole(files)).things
         known = next(q for q in QUANTITIES if q.key == quantity)
         values = {}
         for k, thing in enumerate(things):
@@ -225,9 +228,9 @@ class SplatScene(Study):
     def surface(self, files: tuple[str, ...], axes: str, views: int, detail: int) -> Iterator[float | Scene]:
         """A mesh of the splats: their depths are rendered from all round and averaged as a signed distance. Of a room
         that was captured from within it finds the outside."""
-        things, notices, _ = yield from self._things(files)
+        there = yield from self._whole(files)
         standing = []
-        for thing in things:
+        for thing in there.things:
             if isinstance(thing, Splats):
                 turned = AXES[axes] if thing.transform is None else AXES[axes] @ np.asarray(thing.transform)
                 standing.append((yield from _scaled(in_world(replace(thing, transform=turned)), 0.0, 0.1)))
@@ -241,31 +244,29 @@ class SplatScene(Study):
             "z",
             "" if len(mesh.faces) else "The views agree on no surface: the splats are too faint.",
             readings={"vertices": float(len(mesh.vertices)), "triangles": float(len(mesh.faces))},
-            notices=notices,
+            notices=there.notices,
             home=_home(low, high),
             world=AXES[axes],
         )
 
-    def _things(
-        self, files: tuple[str, ...]
-    ) -> Generator[float, None, tuple[list[Thing], tuple[str, ...], tuple[Stamp, ...]]]:
-        """What is in the files under different names, lines on those that cannot be read, and the files' stamps."""
-        if not files:
-            self._example = self._example or (still_life(),)
-            return list(self._example), (), ()
-        self._kept = {path: kept for path, kept in self._kept.items() if path in files}
-        for i, path in enumerate(files):
-            stamp, kept = _stamp(path), self._kept.get(path)
-            if kept is None or kept.stamp != stamp:
-                try:
-                    things = yield from _scaled(read(path), 0.9 * i / len(files), 0.9 * (i + 1) / len(files))
-                    self._kept[path] = _Read(stamp, things)
-                except SceneFileError as e:
-                    self._kept[path] = _Read(stamp, notice=str(e))
-        kept_now = [self._kept[path] for path in files]
-        together = [thing for kept in kept_now for thing in kept.things]
-        named = [replace(t, name=name) for t, name in zip(together, named_apart(together), strict=True)]
-        return named, tuple(k.notice for k in kept_now if k.notice), tuple(k.stamp for k in kept_now)
+    def _things(self, files: tuple[str, ...], large: int = 0) -> Iterator[float | Together]:
+        """What is in the files, of many splats with ``large`` a part at first; the example where there are none."""
+        if files:
+            yield from self._shelf.together(files, large)
+            return
+        if not self._example.things:
+            self._example = Together((still_life(),))
+        yield self._example
+
+    def _whole(self, files: tuple[str, ...]) -> Generator[float, None, Together]:
+        """What is in the files, all of it."""
+        last = Together()
+        for part in self._things(files):
+            if isinstance(part, Together):
+                last = part
+            else:
+                yield part
+        return last
 
     def _dressed(
         self, thing: Thing, matrix: np.ndarray, degree: int, size: float, antialiased: str, grade: Grade
@@ -283,16 +284,7 @@ class SplatScene(Study):
             kept = (thing.sh, grade, graded(sh, grade))
             if not quick:
                 self._graded[thing.name] = kept
-        return replace(thing, transform=whole, degree=degree, size=size, antialiased=smooth, sh=kept[2])
-
-
-def _stamp(path: str) -> Stamp:
-    """Time and size of a file; (0, 0) where it is not there."""
-    try:
-        stat = Path(path).stat()
-    except (OSError, ValueError):
-        return (0, 0)
-    return (stat.st_mtime_ns, stat.st_size)
+        return replace(thing, transform=whole, degree=degree, size=size * thing.size, antialiased=smooth, sh=kept[2])
 
 
 def _scaled(steps: Generator[float, None, Any], lo: float, hi: float) -> Generator[float, None, Any]:
@@ -363,7 +355,7 @@ def _readings(things: Sequence[Thing], files: Sequence[str]) -> dict[str, float]
     held = sum(a.nbytes for t in splats for a in (t.xyz, t.scales, t.turns, t.opacity, t.sh))
     out["MB in memory"] = round(held / 1e6, 1)
     if files and count:
-        on_disk = sum(_stamp(path)[1] for path in files)
+        on_disk = sum(stamp_of(path)[1] for path in files)
         out |= {"MB on disk": round(on_disk / 1e6, 1), "bytes a splat": round(on_disk / count, 1)}
     return out
 

@@ -3,6 +3,8 @@ several kinds."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -104,7 +106,10 @@ def test_many_splats_are_read_by_several_threads_into_the_right_places(tmp_path:
 
 
 def test_a_large_file_takes_little_more_than_its_bytes_and_little_longer_than_to_read_them(tmp_path: Path) -> None:
-    """Peak memory at most 1.5 times the file; the time, which others on this machine disturb, within twice the bar."""
+    """Peak memory at most 1.5 times the file; the time, which others on this machine disturb, within 1.5 times the bar.
+    With what is compiled loaded, as in the window."""
+    from engine.formats.scene import gathering  # noqa: F401
+
     count, names = 200_000, files.properties(3)
     head = f"ply\nformat binary_little_endian 1.0\nelement vertex {count}\n"
     head += "".join(f"property float {n}\n" for n in names) + "end_header\n"
@@ -129,7 +134,7 @@ def test_a_large_file_takes_little_more_than_its_bytes_and_little_longer_than_to
         return min(taken)
 
     plain = least(lambda: np.fromfile(tmp_path / "a.ply", np.uint8))
-    assert least(lambda: one(tmp_path / "a.ply")) < 4 * plain + 0.01
+    assert least(lambda: one(tmp_path / "a.ply")) < 3 * plain + 0.01
 
 
 def test_degree_4_is_read_as_far_as_3(tmp_path: Path) -> None:
@@ -317,3 +322,11 @@ def test_the_minis_of_every_version_are_a_square_of_four(shared_data: Path) -> N
         assert np.abs(sigmoid(s.opacity) - 0.9).max() < 3e-3, name
     assert np.array_equal(base.sh, splats["minimal-v4.spz"].sh)
     assert np.array_equal(base.xyz, splats["minimal-v4.spz"].xyz)
+
+
+def test_what_reads_and_writes_files_loads_neither_torch_nor_numba() -> None:
+    """They would take longer than most files, and more memory."""
+    words = "import sys, engine.formats.scene.write, engine.formats.scene_export, engine.formats.scene_shelf\n"
+    words += "sys.exit(' '.join({'torch', 'numba', 'scipy'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -351,7 +351,7 @@ def test_the_endings_of_scenes_hold_splats_or_points_of_them(tmp_path: Path) -> 
         assert np.abs(points[0].rgb - rgb).max() <= 1.01, ending
     with pytest.raises(SceneFileError, match="either splats or points"):
         write_scene(tmp_path / "b.ply", [s, cloud])
-    with pytest.raises(SceneFileError, match="holds splats"):
+    with pytest.raises(SceneFileError, match="is for splats, and there are none"):
         write_scene(tmp_path / "b.spz", [cloud])
     write_scene(tmp_path / "b.compressed.ply", [s, lines])
     assert len(back(tmp_path / "b.compressed.ply").xyz) == 50

@@ -93,6 +93,25 @@ def test_a_field_that_is_empty_everywhere_keeps_its_densest_cells() -> None:
     assert 0.4 < grid.share < 0.6
 
 
+def test_what_is_barred_is_empty_whatever_is_found_there_and_is_not_asked_for() -> None:
+    grid = Occupancy([-1.0] * 3, [1.0] * 3, 8, cascades=2)
+    low, size = grid.corners(torch.arange(2 * 512))
+    left = (low + size / 2)[:, 0] < 0
+    grid.bar(left)
+    assert grid.share == 1, "of the rest nothing is known yet"
+    asked = []
+
+    def density(points: Tensor) -> Tensor:
+        asked.append(points)
+        return ball(points) + 5
+
+    for count in (None, 300, 300):
+        grid.update(density, count=count)
+        assert torch.equal(grid.occupied, ~left)
+    assert float(torch.cat(asked)[:, 0].min()) >= 0
+    assert grid.share == 1
+
+
 def test_the_same_numbers_give_the_same_grid_and_it_is_saved() -> None:
     first, second = Occupancy([-1.0] * 3, [1.0] * 3, 8), Occupancy([-1.0] * 3, [1.0] * 3, 8)
     torch.manual_seed(2)

@@ -180,6 +180,17 @@ def test_splats_go_through_rectangle_invert_hide_and_export(view: SceneView, spl
     assert kept[0][2][0].things[0] is splats  # nothing to cut: the very same
 
 
+def test_escape_gives_up_the_selection_and_then_closes_the_histogram(view: SceneView, splats: Splats) -> None:
+    histogram = opened(view)
+    pull(view, histogram, 1.0, 0.5)
+    assert marked(view) is not None
+    QTest.keyClick(view.viewport.canvas, Qt.Key.Key_Escape)
+    assert marked(view) is None
+    assert not view.viewport.by_value.isHidden()
+    QTest.keyClick(view.viewport.canvas, Qt.Key.Key_Escape)
+    assert view.viewport.by_value.isHidden()
+
+
 def test_what_the_clipping_leaves_can_be_selected(view: SceneView, splats: Splats) -> None:
     assert view.viewport.command("select:clipped") is False  # and says why
     view.viewport.command("clip:plane")

@@ -69,6 +69,8 @@ def test_torch_sorts_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         found = done_here("splats_order.exact_order", xyz=xyz, ahead=AHEAD)
         assert np.array_equal(found.ids.host(), plain.ids)
+        assert found.stretch == plain.stretch
+        np.testing.assert_allclose(found.marks, plain.marks, rtol=1e-6)
         assert found.ids.host().dtype == np.uint32
     moved = xyz + np.float32(0.5)  # other places are not taken for those that are kept
     again = done_here("splats_order.exact_order", xyz=moved, ahead=AHEAD)

@@ -140,3 +140,18 @@ def test_only_public_functions_are_jobs(job: str) -> None:
     from engine.lane import function_of
 
     assert function_of(job) is None
+
+
+def test_marks_are_the_depths_of_every_stretch() -> None:
+    xyz = np.random.default_rng(0).normal(0, 1, (9000, 3)).astype(np.float32)
+    ahead = np.array([0.3, -0.5, 0.8, 1.5])
+    clip = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [*ahead[:3], 1.3], ahead])
+    worths = done_here("splats_order.worth", opacity=np.zeros(9000), scales=np.zeros((9000, 3)))
+    exact = done_here("splats_order.exact_order", xyz=xyz, ahead=ahead)
+    quick = done_here("splats_order.quick_order", xyz=xyz, worths=worths, clip=clip, ahead=ahead, budget=700)
+    for found in (exact, quick):
+        depth = xyz[found.ids] @ ahead[:3] + 1.5
+        np.testing.assert_allclose(found.marks, depth[:: found.stretch], rtol=1e-5)
+        assert (np.diff(found.marks) <= 0).all()
+    assert len(exact.marks) > 100
+    assert len(quick.marks) == 16

@@ -254,3 +254,22 @@ def test_numbers_that_are_none_draw_nothing(canvas: Canvas) -> None:
     bounds = canvas.bounds()
     assert bounds is not None
     assert np.isfinite(bounds).all()
+
+
+def test_two_things_that_reach_into_each_other_are_drawn_in_turn(canvas: Canvas) -> None:
+    """A cloud as one thing, and its splats shared out between two; one after the other would be at 26 dB."""
+    splats = ball(6000)
+    splats = replace(
+        splats, xyz=splats.xyz * np.random.default_rng(1).uniform(0, 1, (6000, 1)).astype(np.float32) ** 0.3,
+        scales=splats.scales + np.float32(0.7),
+    )  # fmt: skip
+    together = drawn(canvas, OUTSIDE, splats)
+    halves = []
+    for k, name in enumerate(("even", "odd")):
+        part = {p: getattr(splats, p)[k::2] for p in PARTS}
+        halves.append(replace(splats, name=name, **part))
+    assert psnr(drawn(canvas, OUTSIDE, *halves), together) >= 34
+    apart = replace(halves[1], xyz=halves[1].xyz + np.array([0, 0, 5], np.float32))
+    joined: dict[str, Any] = {p: np.concatenate([getattr(t, p) for t in (halves[0], apart)]) for p in PARTS}
+    far = replace(splats, **joined)
+    assert psnr(drawn(canvas, OUTSIDE, halves[0], apart), drawn(canvas, OUTSIDE, far)) >= 50

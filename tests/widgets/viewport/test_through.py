@@ -17,8 +17,8 @@ from engine.probes import camera_of, size_of
 from engine.render.raster import Camera as Eye
 from engine.render.raster import render
 from engine.render.tracing import camera_rays
-from engine.scene import Field, Frustums, Scene
-from tests.widgets.viewport.acts import LEFT, drag, mouse, pixel
+from engine.scene import Field, Frustums, Mesh, Scene
+from tests.widgets.viewport.acts import drag, mouse, pixel
 from widgets.viewport import camera as c
 from widgets.viewport import sights
 from widgets.viewport.camera import Camera
@@ -264,21 +264,48 @@ def test_without_a_window_they_are_drawn_in_the_same_places() -> None:
         assert image[round(y) + inwards, round(x)].tolist() == colour
 
 
-def test_what_is_hidden_cannot_be_clicked(view: SceneView) -> None:
+def test_what_a_surface_hides_cannot_be_clicked_what_a_field_covers_is_drawn_through_it_and_can(
+    view: SceneView, qtbot: QtBot
+) -> None:
     study = Study(view)
     study.answering = False
     near = Camera(eye=(0.0, -4.0, 0.0), target=(0.0, 0.0, 0.0), fov=40.0)
     behind = frustums(Camera(eye=(0.0, 2.5, 0.0), target=(0.0, 5.0, 0.0), fov=50.0))
-    shots = LiveView().shots(320, 240, painter(c.to_text(near)), dragging=False, version=lambda: 0, passes=1)
-    seen = [shot for shot in shots if isinstance(shot, Shot)][-1].seen
-    field = Field(name="ball", image=seen.image, alpha=seen.alpha, depth=seen.depth, camera=c.to_text(near))
-    view.show_payload(Scene((field, behind), camera_control="eye"), 0)
+    corners = np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]], np.float32)
+    plate = Mesh(name="plate", vertices=corners, faces=np.array([[0, 1, 2], [0, 2, 3]], np.int32))
+    view.viewport.navigator.set_camera(near)
+    view.show_payload(Scene((plate, behind), home=(near.eye, near.target)), 0)
     view.viewport.canvas.repaint()
     if view.viewport.canvas.failed:
         pytest.skip(view.viewport.canvas.failed)
     at = QPointF(*pixel(view, behind.corners[0].mean(0)))
-    assert view.viewport.through.frustum_at(at) is None
-    view.viewport.canvas.set_hidden("ball")
+
+    def hidden() -> bool:
+        view.viewport.canvas.repaint()
+        return view.viewport.through.frustum_at(at) is None
+
+    qtbot.waitUntil(hidden, timeout=PATIENCE)  # once the plate is on the graphics card
+    view.viewport.canvas.set_hidden("plate")
     view.viewport.canvas.repaint()
     assert view.viewport.through.frustum_at(at) is not None
-    mouse(view, QEvent.Type.MouseMove, (at.x(), at.y()), LEFT)
+    view.show_payload(Scene(()), 0)
+
+    size = 40
+    fog = Seen(
+        np.full((size, size, 3), 0.5, np.float32),
+        np.ones((size, size), np.float32),
+        np.full((size, size), 1.5, np.float32),
+    )
+    field = Field(name="fog", image=fog.image, alpha=fog.alpha, depth=fog.depth, camera=c.to_text(near))
+
+    def edges(*things: Any) -> np.ndarray:
+        view.show_payload(Scene(things, camera_control="eye"), 0)
+        picture: np.ndarray = view.viewport.shots.render(near, 300, 300)
+        return picture[..., :3].astype(int)
+
+    apart = np.abs(edges(field, behind) - edges(field)).sum(-1)
+    assert 20 < (apart > 15).sum() < 0.2 * apart.size  # lines, faint through the fog
+    at = QPointF(*pixel(view, behind.corners[0].mean(0)))
+    edges(field, behind)
+    view.viewport.canvas.repaint()
+    assert view.viewport.through.frustum_at(at) is not None

@@ -27,6 +27,7 @@ from widgets.viewport.drawing.points import PointsItem
 from widgets.viewport.drawing.shot import Palette, Shot, seen, world_of
 from widgets.viewport.drawing.splats import Ask, SplatsItem
 from widgets.viewport.drawing.splats_among import Among
+from widgets.viewport.drawing.splats_computed import Computed
 from widgets.viewport.drawing.stage import Stage
 from widgets.viewport.drawing.streams import Item, rgba
 from widgets.viewport.style import Changes
@@ -140,14 +141,22 @@ class Painter:
     def has_splats(self) -> bool:
         return bool(self._blended())
 
-    def asks(self, shot: Shot, budget: int, moving: bool) -> list[tuple[SplatsItem, Ask]]:
-        """What the view lane is to work out for splats, for this picture or a better one."""
-        share = budget / max(self.weight, 1)
-        return self._among.asks(self._splats(), shot, min(1.0, share), moving)
+    def asks(self, shot: Shot, budget: int, moving: bool) -> list[tuple[SplatsItem | Computed, Ask]]:
+        """What the view lane is to work out for splats, for this picture or a better one, and who takes the answer."""
+        share = min(1.0, budget / max(self.weight, 1))
+        return self._among.asks(self._splats(), self._blended(), self._solid(), shot, share, moving)
+
+    def trials(self, shot: Shot) -> list[tuple[Computed, Ask]]:
+        """What the view lane is to work out once nobody waits for it any more."""
+        return self._among.trials(self._blended(), self._solid(), shot)
+
+    def has(self, owner: SplatsItem | Computed) -> bool:
+        """Whether an answer for ``owner`` still matters."""
+        return owner is self._among.computed or owner in self.items.values()
 
     def waits(self, shot: Shot, moving: bool) -> bool:
         """Whether a picture cannot be begun before an answer comes."""
-        return not all(item.suits(shot, moving) for item in self._splats())
+        return self._among.waits(self._splats(), self._blended(), self._solid(), shot, moving)
 
     def order_now(self, shot: Shot) -> None:
         """What :meth:`asks` asks for, at once and exactly."""
@@ -164,7 +173,7 @@ class Painter:
         for item in [*solid, *blended]:
             item.begin(shot, max(1, int(budget * item.weight / weight)), moving)
         blended.sort(key=lambda item: -self._distance(item, shot))
-        self._among.begin(stage, shot, blended, solid)
+        self._among.begin(stage, shot, blended, solid, moving)
 
     @property
     def weight(self) -> int:

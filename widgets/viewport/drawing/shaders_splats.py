@@ -1,10 +1,10 @@
 """The shaders of Gaussian splats, GLSL 3.30 core; see ``shaders.py`` for what is common.
 
-A splat is a triangle round the ellipse at which its alpha is 1/255 (EWA splatting, Zwicker et al. 2001, with the constants
-of 3-D Gaussian Splatting, Kerbl et al. 2023). Its numbers come from textures: 3 texels of ``body`` (place and alpha,
-quaternion w x y z, deviations) and some of ``tint`` (the harmonics, three numbers a coefficient, one after the other).
-What follows from them for a camera is worked out once per splat, as the pixels of three textures (``MADE_FRAGMENT``),
-from which its corners read it (``SPLAT_VERTEX``).
+A splat is a triangle round the ellipse at which its alpha is 1/255 (EWA splatting, Zwicker et al. 2001, with the
+constants of 3-D Gaussian Splatting, Kerbl et al. 2023). Its numbers come from textures: 3 texels of ``body`` (place and
+alpha, quaternion w x y z, deviations) and some of ``tint`` (the harmonics, three numbers a coefficient, one after the
+other). What follows from them for a camera is worked out once per splat, as the pixels of three textures
+(``MADE_FRAGMENT``), from which its corners read it (``SPLAT_VERTEX``).
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ uniform vec2 limit;           // x / z and y / z at which the linearised lens is
 uniform vec4 planes[PLANES];
 #endif
 
-// The mean in the picture, -1..1, and how far ahead it is; the ellipse's half axes, in the same units; colour and alpha.
-// False where nothing of it is seen.
+// The mean in the picture, -1..1, and how far ahead it is; the ellipse's half axes, in the same units; colour and
+// alpha. False where nothing of it is seen.
 bool footprint(int i, out vec4 spot, out vec4 axes, out vec4 colour) {
     spot = axes = colour = vec4(0.0);
     int bits = bits_of(i);

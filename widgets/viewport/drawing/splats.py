@@ -7,7 +7,7 @@ before stays.
 
 from __future__ import annotations
 
-import ctypes
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,10 @@ from OpenGL import GL
 
 from engine.scene import Splats
 from widgets.viewport.drawing import shaders_over, shaders_splats
-from widgets.viewport.drawing.gpu import Buffer, Gpu, Matrix, Program, Vao, free_all
+from widgets.viewport.drawing.gpu import Gpu, Matrix, Program, Vao, free_all
 from widgets.viewport.drawing.shot import Array, Shot, world_of
 from widgets.viewport.drawing.splats_layer import Layer
-from widgets.viewport.drawing.splats_made import CHUNK, ROW, Made
+from widgets.viewport.drawing.splats_made import CHUNK, QUADS, ROW, Made, Quads
 from widgets.viewport.drawing.splats_rows import TEXELS, Ids, Rows, best_degree, packed_body, packed_tint, room_of
 from widgets.viewport.drawing.streams import FlagPicture, Item, Plan
 from widgets.viewport.style import SPLATS_AS, Changes
@@ -35,10 +35,6 @@ HELD = 1.3
 """Times the tangent of half the field of view at which 3DGS holds the linearised lens."""
 
 
-QUADS = 1 << 15
-"""Ellipsoids in one call: the numbers of their corners are shared by all calls."""
-
-
 @dataclass(frozen=True)
 class Ask:
     """A job of the view lane for one item; ``token`` says what its answer is for."""
@@ -46,24 +42,8 @@ class Ask:
     job: str
     arguments: dict[str, Any]
     token: tuple[Any, ...]
-
-
-class Quads:
-    """Up to ``QUADS`` squares of two triangles whose vertices have the numbers 4 k to 4 k + 3."""
-
-    def __init__(self) -> None:
-        self._vao = Vao()
-        corners = np.arange(QUADS, dtype=np.uint32)[:, None] * np.uint32(4) + np.array([0, 1, 2, 1, 3, 2], np.uint32)
-        self._corners = Buffer(corners.nbytes, GL.GL_ELEMENT_ARRAY_BUFFER)
-        self._corners.fill(0, corners)
-        self._vao.index(self._corners)
-
-    def draw(self, many: int) -> None:
-        self._vao.bind()
-        GL.glDrawElements(GL.GL_TRIANGLES, 6 * many, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
-
-    def free(self) -> None:
-        free_all([self._vao, self._corners])
+    key: str = ""
+    """The view lane works on the newest ask of each."""
 
 
 class SplatsItem(Item):
@@ -87,11 +67,16 @@ class SplatsItem(Item):
         self._unsorted: Any = None
         """The places that no order could be worked out for."""
         self._swell = 1.0
+        self._marks: NDArray[np.float32] = np.zeros(0, np.float32)
+        """How far ahead every ``_stretch``-th of the ids is, falling."""
+        self._stretch = 1
         self._all = self._drawn = 0
         self._version = 0
         """Another one for each change of the textures or the order."""
         self._parts: list[Any] = []
         self._lacking = False
+        self.on_card = False
+        """Whether the order was made on a CUDA device."""
 
     # ---- what is sent -----------------------------------------------------------------------------------------------
 
@@ -208,7 +193,7 @@ class SplatsItem(Item):
         if not again and (quick or _same(ask.token, self._asked)):
             return None
         self._asked = ask.token
-        return Ask(f"splats_order.{ask.job}", ask.arguments, ask.token)
+        return Ask(f"splats_order.{ask.job}", ask.arguments, ask.token, f"order {self.thing.name}")
 
     def take(self, ask: Ask, answer: Any) -> None:
         """What came of a job; nothing, where other splats are shown by now."""
@@ -222,15 +207,23 @@ class SplatsItem(Item):
         if kind == "worth":
             return
         self._ids.fill(answer.rank if kind == "rank" else answer.ids)
-        self._swell = 1.0 if kind == "rank" else answer.swell
+        if kind == "rank":
+            self._swell, self._marks = 1.0, np.zeros(0, np.float32)
+        else:
+            self._swell, self._marks, self._stretch = answer.swell, np.asarray(answer.marks), answer.stretch
+        self.on_card = kind != "rank" and hasattr(answer.ids, "pointer")
         self._order = ask.token
         self._version += 1
+
+    def complaint(self, line: str) -> str:
+        """What a person is told where a job broke down for the reason ``line``."""
+        return f"The splats of {self.thing.name} are not sorted: {line}."
 
     def give_up(self) -> None:
         """No order could be worked out: that in which they came has to do."""
         self._unsorted, self._asked, self._order = self.shown_thing.xyz, (), ()
         self._ids.fill(np.arange(len(self.shown_thing.xyz), dtype=np.uint32))
-        self._swell = 1.0
+        self._swell, self._marks = 1.0, np.zeros(0, np.float32)
         self._version += 1
 
     def suits(self, shot: Shot, moving: bool) -> bool:
@@ -245,6 +238,28 @@ class SplatsItem(Item):
             return self._order[0] in ("quick", "exact")
         ahead = -(shot.view @ world_of(self.shown_thing, self.changes))[2]
         return self._order[0] == "exact" and self._order[2] == ahead.tobytes()
+
+    # ---- pictures that are computed ---------------------------------------------------------------------------------
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it shows nothing that only OpenGL can: it is as opaque as it is, and its transform is a turn with one
+        scale."""
+        turn = world_of(self.shown_thing, self.changes)[:3, :3]
+        square = turn @ turn.T
+        alike = np.allclose(square, np.eye(3) * square[0, 0], rtol=0, atol=1e-5 * abs(square[0, 0]))
+        return bool(alike and square[0, 0] > 0) and self.show in ("", "alpha", "depth") and self._alpha() == 1.0
+
+    def part(self, shot: Shot) -> dict[str, Any]:
+        """What ``nn.splatting.shown.picture`` needs of it."""
+        thing, flags = self.shown_thing, self.shown.get("flags")
+        world = world_of(thing, self.changes)
+        keep, marked = flags.sources[:2] if flags is not None else (None, None)
+        return {
+            "splats": thing, "view": shot.view @ world, "keep": keep, "marked": marked, "planes": shot.planes @ world,
+            "size": thing.size * shot.style.point_scale,
+            "by_depth": shot.style.mode == "depth" or self.show == "depth",
+        }  # fmt: skip
 
     # ---- what is drawn ----------------------------------------------------------------------------------------------
 
@@ -271,35 +286,38 @@ class SplatsItem(Item):
     def advance(self, shot: Shot, amount: int) -> int:
         """Draws the next splats as bodies or points, about ``amount`` in points' units; how much it was."""
         begin, end = self._next(amount)
-        values = (
-            self._ellipsoids(shot)
-            if self.show == "ellipsoids"
-            else {"size": POINT * shot.style.point_scale * shot.pixel}
-        )
-        shaders = (
-            (shaders_splats.ELLIPSOID_VERTEX, shaders_splats.ELLIPSOID_FRAGMENT)
-            if self.show == "ellipsoids"
-            else (shaders_splats.POINT_VERTEX, shaders_splats.POINT_FRAGMENT)
-        )
-        shaded = self.show == "ellipsoids" and shot.style.mode == "shaded" and shot.style.light != "none"
-        program = self._program(shot, *shaders, **({"SHADED": 1} if shaded else {}))
-        program.set(**values)
         if self.show == "points":
+            program = self._program(shot, shaders_splats.POINT_VERTEX, shaders_splats.POINT_FRAGMENT)
+            program.set(size=POINT * shot.style.point_scale * shot.pixel, first=begin)
             self._vao.bind()
-            program.set(first=begin)
             GL.glDrawArrays(GL.GL_POINTS, 0, end - begin)
             return (end - begin) * COST
+        lit: dict[str, Any] = {"SHADED": 1} if shot.style.mode == "shaded" and shot.style.light != "none" else {}
+        program = self._program(shot, shaders_splats.ELLIPSOID_VERTEX, shaders_splats.ELLIPSOID_FRAGMENT, **lit)
+        program.set(**self._ellipsoids(shot))
         self._quads = self._quads or Quads()
         for first in range(begin, end, QUADS):
             program.set(first=first)
             self._quads.draw(min(QUADS, end - first))
         return (end - begin) * COST
 
-    def blend(self, shot: Shot, amount: int, made: Made, layer: Layer) -> int:
-        """Blends the next splats into ``layer``, about ``amount`` in points' units; how much it was."""
+    @property
+    def ahead(self) -> float:
+        """How far ahead the next stretch begins; infinite where that is not known."""
+        at = self._drawn // self._stretch
+        return float(self._marks[at]) if at < len(self._marks) else math.inf
+
+    def blend(self, shot: Shot, amount: int, made: Made, layer: Layer, until: float = -math.inf) -> int:
+        """Blends the next splats into ``layer``, about ``amount`` in points' units, and only whole stretches of which
+        the next one begins nearer than ``until``; how much it was."""
+        begin = self._drawn
+        if len(self._marks):
+            nearer = np.searchsorted(-self._marks, -until, side="left")
+            stretches = max(int(nearer), begin // self._stretch + 1)
+            amount = min(amount, (stretches * self._stretch - begin) * COST)
         begin, end = self._next(amount)
         thing = self.shown_thing
-        defines = {"ROW": ROW, **({"ANTIALIASED": 1} if thing.antialiased else {})}
+        defines: dict[str, Any] = {"ROW": ROW, **({"ANTIALIASED": 1} if thing.antialiased else {})}
         for first in range(begin, end, CHUNK):
             many = min(CHUNK, end - first)
             program = self._program(shot, shaders_over.SCREEN_VERTEX, shaders_splats.MADE_FRAGMENT, **defines)

@@ -1,11 +1,12 @@
 """All splats of a scene in one picture: asked for, drawn from the farthest thing on, and kept while nothing changes.
 
-Things are drawn one after the other by the distance of their middles: splats of two things that reach into each other
-are not sorted among each other.
+Each thing has an order of its own. Where two reach into each other, stretches of them are drawn in turn, the farther
+one first: a hundredth of a thing's splats at once.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from OpenGL import GL
 from engine.lane import done_here
 from widgets.viewport.drawing.gpu import Gpu, set_flags
 from widgets.viewport.drawing.shot import Shot
-from widgets.viewport.drawing.splats import Ask, SplatsItem
+from widgets.viewport.drawing.splats import COST, Ask, SplatsItem
+from widgets.viewport.drawing.splats_computed import Computed
 from widgets.viewport.drawing.splats_layer import Layer
 from widgets.viewport.drawing.splats_made import Made
 from widgets.viewport.drawing.stage import Stage
@@ -24,6 +26,7 @@ class Among:
     def __init__(self, gpu: Gpu) -> None:
         self._gpu = gpu
         self._made: Made | None = None
+        self.computed = Computed()
         self.notice = ""
         """Why there are centre points instead, in one line."""
         self._items: Sequence[SplatsItem] = ()
@@ -35,11 +38,33 @@ class Among:
 
     # ---- orders -----------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def asks(items: Sequence[SplatsItem], shot: Shot, share: float, moving: bool) -> list[tuple[SplatsItem, Ask]]:
+    def asks(
+        self, items: Sequence[SplatsItem], blended: Sequence[SplatsItem], solid: Sequence[Any], shot: Shot,
+        share: float, moving: bool,
+    ) -> list[tuple[SplatsItem | Computed, Ask]]:  # fmt: skip
         """What the view lane is to do; ``share`` of a splat that may be drawn while ``moving``."""
-        found = [(item, item.ask(shot, _budget(item, share), moving)) for item in items]
-        return [(item, ask) for item, ask in found if ask is not None]
+        computed = self.computed
+        if computed.chosen(blended, solid, shot):
+            picture = computed.ask(blended, shot)
+            return [] if picture is None else [(computed, picture)]
+        found: list[tuple[SplatsItem | Computed, Ask | None]] = []
+        found += [(item, item.ask(shot, _budget(item, share), moving)) for item in items]
+        return [(owner, ask) for owner, ask in found if ask is not None]
+
+    def trials(self, blended: Sequence[SplatsItem], solid: Sequence[Any], shot: Shot) -> list[tuple[Computed, Ask]]:
+        """What is worth finding out once the picture for ``shot`` is on screen."""
+        if not self.computed.can(blended, solid, shot):
+            return []
+        trial = self.computed.trial(blended, shot, self._layer)
+        return [] if trial is None else [(self.computed, trial)]
+
+    def waits(
+        self, items: Sequence[SplatsItem], blended: Sequence[SplatsItem], solid: Sequence[Any], shot: Shot, moving: bool
+    ) -> bool:
+        """Whether a picture cannot be begun before an answer comes."""
+        if self.computed.chosen(blended, solid, shot):
+            return not self.computed.suits(blended, shot, moving)
+        return not all(item.suits(shot, moving) for item in items)
 
     @staticmethod
     def order_now(items: Sequence[SplatsItem], shot: Shot) -> None:
@@ -50,9 +75,13 @@ class Among:
 
     # ---- pictures ---------------------------------------------------------------------------------------------------
 
-    def begin(self, stage: Stage, shot: Shot, items: Sequence[SplatsItem], solid: Sequence[Any]) -> None:
+    def begin(
+        self, stage: Stage, shot: Shot, items: Sequence[SplatsItem], solid: Sequence[Any], moving: bool = False
+    ) -> None:
         """A new picture of ``items``, farthest thing first; the one before is kept where all is as it was. ``solid``
         are the items that may hide them."""
+        computed = self.computed
+        computed.stopwatch.reset()
         self._items, self._begun, self._layer = items, False, stage.splats
         if not items:
             return
@@ -65,6 +94,14 @@ class Among:
                 item.lack()
             self._items = ()
             return
+        if computed.chosen(items, solid, shot) and computed.suits(items, shot, moving):
+            computed.put(self._layer)
+            self._begun = True
+            for item in items:
+                item.skip()
+            return
+        if not moving and computed.can(items, solid, shot):
+            computed.time_opengl(items, shot)
         camera = shot.view.tobytes(), shot.projection.tobytes(), shot.planes.tobytes(), shot.style
         held = [thing for item in solid for thing in (item.shown_thing, item.changes)]
         others = *map(id, held), *(item.rest for item in solid)
@@ -88,10 +125,14 @@ class Among:
             self._begun = True
         set_flags({GL.GL_CLIP_DISTANCE0 + k: False for k in range(8)})  # planes take whole splats as they are made
         drawn = 0
-        for item in self._items:
-            while item.rest > 0 and drawn < amount:
-                drawn += item.blend(shot, amount - drawn, self._made, self._layer)
+        # No call for the odd splat that is left of the amount: each begins with going over the whole layer.
+        while (not drawn or drawn + COST <= amount) and (left := [item for item in self._items if item.rest > 0]):
+            item = max(left, key=lambda item: item.ahead)
+            until = max((other.ahead for other in left if other is not item), default=-math.inf)
+            with self.computed.stopwatch.lap():
+                drawn += item.blend(shot, amount - drawn, self._made, self._layer, until)
         if self.rest <= 0:
+            self.computed.stopwatch.stop()
             self._layer.key = self._key
         return drawn
 
@@ -101,6 +142,7 @@ class Among:
             self._layer.lay(shot, shot.style.mode == "shaded" and any(item.show == "alpha" for item in self._items))
 
     def free(self) -> None:
+        self.computed.stopwatch.reset()
         if self._made is not None:
             self._made.free()
 

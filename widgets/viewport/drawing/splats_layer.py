@@ -7,11 +7,14 @@ picture where more than half of the pixel is covered.
 
 from __future__ import annotations
 
+from typing import Any
+
 from OpenGL import GL
 
 from widgets.viewport.drawing import shaders_over, shaders_splats
 from widgets.viewport.drawing.gpu import Gpu, Texture, free_all, set_flags
 from widgets.viewport.drawing.shot import Shot
+from widgets.viewport.drawing.splats_sent import Sent
 
 
 class Layer:
@@ -32,6 +35,8 @@ class Layer:
             raise RuntimeError("this OpenGL cannot blend into numbers of 16 bits")
         self.key: tuple[object, ...] = ()
         """What the picture in it is one of, () while it is none: see the painter."""
+        self.alive = True
+        self._sent: tuple[Sent, Sent] | None = None
 
     def clear(self) -> None:
         self.key = ()
@@ -47,6 +52,20 @@ class Layer:
         GL.glBlendFunc(GL.GL_ONE, GL.GL_ONE_MINUS_SRC_ALPHA)
         GL.glDepthFunc(GL.GL_LEQUAL)
         GL.glDepthMask(False)
+
+    def take(self, picture: Any, key: tuple[object, ...]) -> None:
+        """A picture from elsewhere, of this size: ``colour`` and ``distance`` are what the textures hold (see
+        :class:`Sent`)."""
+        self._sent = self._sent or (Sent(self._colour), Sent(self._distance))
+        self.key = ()
+        for sent, plane in zip(self._sent, (picture.colour, picture.distance), strict=True):
+            sent.send(plane)
+        self.key = key
+
+    @property
+    def shares(self) -> bool:
+        """Whether what was taken came without going round by the processor."""
+        return self._sent is not None and all(sent.can_share for sent in self._sent)
 
     def lay(self, shot: Shot, by_alpha: bool) -> None:
         """Over the target that is bound, with its depth; ``by_alpha`` as greys that say how much is covered."""
@@ -67,5 +86,7 @@ class Layer:
         GL.glDepthFunc(GL.GL_LEQUAL)
 
     def free(self) -> None:
+        self.alive = False
+        free_all(self._sent or ())
         GL.glDeleteFramebuffers(1, [self._handle])
         free_all([self._colour, self._distance])

@@ -7,15 +7,38 @@ triangle, not the two of a quad: of splats of a few pixels most of the time goes
 
 from __future__ import annotations
 
+import ctypes
+
+import numpy as np
 from OpenGL import GL
 
 from widgets.viewport.drawing import shaders_splats
-from widgets.viewport.drawing.gpu import Gpu, Program, Texture, Vao, free_all, set_flags
+from widgets.viewport.drawing.gpu import Buffer, Gpu, Program, Texture, Vao, free_all, set_flags
 
 ROW = 1024
 """Splats in a row of the textures."""
 CHUNK = 1 << 17
 """Splats that are made and then drawn at once: what is made of them stays in a graphics card's cache."""
+QUADS = 1 << 15
+"""Ellipsoids in one call: the numbers of their corners are shared by all calls."""
+
+
+class Quads:
+    """Up to ``QUADS`` squares of two triangles whose vertices have the numbers 4 k to 4 k + 3."""
+
+    def __init__(self) -> None:
+        self._vao = Vao()
+        corners = np.arange(QUADS, dtype=np.uint32)[:, None] * np.uint32(4) + np.array([0, 1, 2, 1, 3, 2], np.uint32)
+        self._corners = Buffer(corners.nbytes, GL.GL_ELEMENT_ARRAY_BUFFER)
+        self._corners.fill(0, corners)
+        self._vao.index(self._corners)
+
+    def draw(self, many: int) -> None:
+        self._vao.bind()
+        GL.glDrawElements(GL.GL_TRIANGLES, 6 * many, GL.GL_UNSIGNED_INT, ctypes.c_void_p(0))
+
+    def free(self) -> None:
+        free_all([self._vao, self._corners])
 
 
 class Made:

@@ -277,13 +277,15 @@ class Hands(QObject):
         return False
 
     def _escape(self) -> bool:
-        """First what the hand is at, then measurements, then the selection, then back to turning."""
+        """First what the hand is at, then measurements, the selection, the histogram, then back to turning."""
         view = self._view
         if self.band:
             self.band, self._press = [], None
             view.overlay.update()
         elif view.touch.clear_measure() or view.command("select:clear"):
             pass
+        elif not view.by_value.isHidden():
+            view.command("select:value")
         elif view.tools.tool != "turn":
             view.tools.choose("turn")
         else:
