@@ -184,38 +184,36 @@ def without_box(source: CaptureSource, points: float | None = None, opaque: bool
     return replace(source, capture=replace(source.capture, box=None, points=cloud), photos=photos)
 
 
-@pytest.mark.parametrize(("reach", "points", "opaque", "found", "rays"), [
-    (0.0, None, False, 2.0, 2.0), (0.0, None, True, 4.0, 8.0), (0.0, 3.0, True, 3.0, 8.0), (0.0, 1.0, False, 2.0, 2.0),
-    (0.0, 12.0, True, 12.0, 12.0), (0.0, 300.0, True, 64.0, 64.0), (6.0, 3.0, True, 6.0, 6.0),
+@pytest.mark.parametrize(("reach", "points", "opaque", "found"), [
+    (0.0, None, False, 2.0), (0.0, None, True, 4.0), (0.0, 3.0, True, 3.0), (0.0, 1.0, True, 2.0),
+    (6.0, 3.0, True, 6.0), (0.0, 300.0, True, 64.0),
 ])  # fmt: skip
 def test_the_bounds_hold_what_a_capture_tells_of_unless_the_knob_says_how_far_they_go(
-    still_life: CaptureSource, reach: float, points: float | None, opaque: bool, found: float, rays: float
+    still_life: CaptureSource, reach: float, points: float | None, opaque: bool, found: float
 ) -> None:
     study: Any = built(without_box(still_life, points, opaque), reach=reach).study
     torch.testing.assert_close(study.bounds, torch.tensor([[-found] * 3, [found] * 3]))
     assert study.space.extent.max() <= 1.25
-    torch.testing.assert_close(study.space.outer, torch.tensor([[-rays] * 3, [rays] * 3]))
+    torch.testing.assert_close(study.space.outer, study.bounds)
 
 
 def test_a_background_is_drawn_together_and_what_is_near_is_not(still_life: CaptureSource) -> None:
-    """The innermost box keeps the knob's cells whatever lies around, all of space fits the grid, and a capture with a
-    box or without a background is as it was."""
+    """The innermost box keeps the knob's cells whatever lies around, all of space fits the grid, and a capture
+    without a background is as it was."""
     study: Any = built(without_box(still_life), finest=64).study
     assert study.unit == 1.0
-    assert study.network.grid.sides[-1] == 120  # the innermost 64, with 1 / (2 - 1/8) of the side
+    assert study.network.grid.sides[-1] == 112  # the innermost 64, with 1 / (2 - 1/4) of the side
     inner = torch.rand(40, 3) * 2 - 1
-    torch.testing.assert_close(study._within(inner), inner / 1.875)
-    edge = torch.tensor([[8.0, -8.0, 3.0], [-8.0, 0.0, 0.0], [0.1, 8.0, 0.2]])
+    torch.testing.assert_close(study._within(inner), inner / 1.75)
+    edge = torch.tensor([[4.0, -4.0, 3.0], [-4.0, 0.0, 0.0], [0.1, 4.0, 0.2]])
     torch.testing.assert_close(study._within(edge).abs().amax(1), torch.ones(3))
-    far, near = study._within(torch.tensor([[4.0, 2.0, 0.0], [2.0, 1.0, 0.0]]))
-    torch.testing.assert_close(far / near, torch.tensor([1.75 / 1.5, 1.75 / 1.5, math.nan]), equal_nan=True)
-    for source, knobs in ((still_life, {}), (without_box(still_life, opaque=False), {}), (
-        without_box(still_life), {"contract": False}
-    )):  # fmt: skip
+    far, near = study._within(torch.tensor([[4.0, 2.0, 1.0], [2.0, 1.0, 0.5]]))
+    torch.testing.assert_close(far / near, torch.full((3,), 1.75 / 1.5))
+    for source, knobs in ((still_life, {}), (without_box(still_life), {"contract": False})):
         other: Any = built(source, **knobs).study
         low, high = other.bounds
         torch.testing.assert_close(other._within(torch.stack([low, high])), torch.tensor([[-1.0] * 3, [1.0] * 3]))
-        torch.testing.assert_close(other._within(torch.stack([low, high]) / 2).diff(dim=0), torch.ones(1, 3))
+        torch.testing.assert_close(other._within(low[None] * 0.75 + high[None] * 0.25), torch.full((1, 3), -0.5))
 
 
 def test_space_that_too_few_photographs_show_stays_empty(still_life: CaptureSource) -> None:
@@ -224,13 +222,13 @@ def test_space_that_too_few_photographs_show_stays_empty(still_life: CaptureSour
     study: Any = session.study
     corners, sizes = study.space.corners(torch.arange(len(study.space.values)))
     often = seen_by(study.source, study.source.photos["train"], corners, sizes)
-    assert 0.1 < float((often < 2).float().mean()) < 0.9
+    assert 0.03 < float((often < 2).float().mean()) < 0.9
     assert torch.equal(study.space.occupied, often >= 2)
     for _ in range(9):
         session.train_step()
     assert not bool(study.space.occupied[often < 2].any())
     assert study.space.share <= 1.0
-    assert bool(built(still_life).study.space.occupied.all())  # type: ignore[attr-defined]  # it names its box
+    assert bool(built(still_life).study.space.occupied.all())  # type: ignore[attr-defined]  # its ground is transparent
     assert bool(built(source, seen=0).study.space.occupied.all())  # type: ignore[attr-defined]
     apart = replace(
         source, photos=tuple(p for p in source.photos if p.view.split == "held_out" or p is source.photos[0])

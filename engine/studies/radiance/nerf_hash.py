@@ -38,9 +38,8 @@ HIGHEST = 12.0
 INNER = 1.25
 """Half a side of the innermost grid at most, where the study chooses the number of cascades: captures are fitted so
 that what is looked at lies within the ball of radius 1."""
-BACKGROUND, HORIZON = 4.0, 8.0
-"""How far the bounds reach where photographs show a background and nothing tells how far that is; and how far rays go
-at least where what is far away is drawn together."""
+BACKGROUND = 4.0
+"""How far the bounds reach where photographs show a background and nothing tells how far that is."""
 POINTS_INSIDE, FARTHEST = 0.98, 64.0
 """The share of a capture's sparse points that its bounds hold, and how far they reach at most."""
 FOGGY_AT_MOST, FOGGY_SHARE = 8, 0.5
@@ -157,9 +156,9 @@ class NeRFHash(RadianceProbes):
         reach: float = knob(0.0, "Half a side of what rays pass through where a capture names no box; 0 takes "
                             "what its points or a background need.", lo=0.0, hi=FARTHEST, symbol="R")  # fmt: skip
         contract: bool = knob(True, "Whether a background is drawn together, the farther away the more, so that few "
-                              "entries of the table go into it; of captures without a box.")  # fmt: skip
-        seen: int = knob(2, "Space that fewer photographs show than this stays empty, lest each makes up its own; of "
-                         "captures without a box.", lo=0, hi=8)  # fmt: skip
+                              "entries of the table go into it; not where the ground is transparent.")  # fmt: skip
+        seen: int = knob(2, "Space that fewer photographs show than this stays empty, lest each makes up its own; not "
+                         "where the ground is transparent.", lo=0, hi=8)  # fmt: skip
         exposure: bool = knob(False, "Whether each photograph has a brightness and tint of its own, as cameras that "
                               "choose them by themselves need.")  # fmt: skip
         most: int = knob(512, "Samples of one ray at most.", lo=8, hi=2048, log=True, live=True)
@@ -213,19 +212,17 @@ class NeRFHash(RadianceProbes):
 
     def build(self, device: torch.device) -> None:
         self.low, self.high = self.bounds
-        boxed = self.source.box is not None
-        self.contracts = self.p.contract and not boxed and not self.transparent
-        if self.contracts and not self.p.reach:
-            self.low, self.high = self.low.clamp(max=-HORIZON), self.high.clamp(min=HORIZON)
+        self.contracts = self.p.contract and not self.transparent
         widest = float((self.high - self.low).max()) / 2
         cascades = self.p.cascades or max(1, math.ceil(math.log2(widest / INNER)) + 1)
         inside = 2.0 ** (1 - cascades)
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2 * inside
         self.unit, self.farthest = float(half.max()), 1 / inside
+        self.middle, self.half = middle, half
         self.diagonal = 2 * float(half.norm())
         self.space = Occupancy((middle - half).tolist(), (middle + half).tolist(), self.p.resolution, cascades)
         self.space.to(device)
-        if self.p.seen and not boxed:
+        if self.p.seen and not self.transparent:
             cells = self.space.corners(torch.arange(len(self.space.values), device=device))
             often = seen_by(self.source, self.source.photos["train"], *cells)
             self.space.bar(often < min(self.p.seen, int(often.max())))  # photographs may have nothing in common
@@ -278,7 +275,7 @@ class NeRFHash(RadianceProbes):
     def _within(self, points: Tensor) -> Tensor:
         """Places (N, 3) of the bounds as the grid has them, in [-1, 1]."""
         if self.contracts:
-            return unbounded.boxed(points / self.unit, self.farthest)
+            return unbounded.boxed((points - self.middle) / self.half, self.farthest)
         return (points - self.low) / (self.high - self.low) * 2 - 1
 
     def _directions(self, d: Tensor) -> Tensor:
