@@ -190,7 +190,9 @@ def test_every_radiance_study_leaves_out_what_is_cropped_away(key: str, small_li
         shown[crop] = [part for part in answer if isinstance(part, Payload)][-1].alpha  # type: ignore[attr-defined]
     assert shown[""].max() > 0.02
     assert shown["1,0,0,-9"].max() == 0
-    assert 0 < shown["0,1,0,0.5;0,-1,0,0.5"].sum() < shown[""].sum()
+    slab = shown["0,1,0,0.5;0,-1,0,0.5"]
+    assert slab.sum() > 0  # a cut through a solid may show more of it than before, never the same
+    assert np.abs(slab - shown[""]).max() > 0.02
 
 
 def test_a_crop_that_leaves_nothing_is_told(small_life: CaptureSource) -> None:
