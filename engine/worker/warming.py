@@ -1,5 +1,5 @@
 """What takes seconds once in a process, done while nobody waits: what torch, the equations, the digits and the compiled
-kernels of radiance fields import."""
+kernels of radiance fields and of files import."""
 
 from __future__ import annotations
 

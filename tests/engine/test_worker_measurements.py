@@ -205,7 +205,7 @@ def test_the_warming_up_reads_the_compiled_kernels_that_the_first_hash_grid_need
     from engine.worker.warming import warm_up
 
     kernels.cache_clear()
-    assert list(warm_up()) == [None] * 5
+    assert len(list(warm_up())) > 4  # in parts, so that an order need not wait for all of it
     assert kernels.cache_info().currsize == 1
     kernels(find().studies["nerf_hash"].Params().features)  # type: ignore[attr-defined]
     assert kernels.cache_info().hits == 1
