@@ -84,17 +84,17 @@ def sort_rows(splats: Splats) -> list[Row]:
     n = len(splats.xyz)
     ahead = np.array([0.6, 0.6, -0.5, 3.2])
     clip = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [*ahead[:3], 3.0], ahead])
-    worth = done_here("splats_order.worth", opacity=splats.opacity, scales=splats.scales)
+    worth = done_here("geometry.splats.order.worth", opacity=splats.opacity, scales=splats.scales)
     budget = min(n, 20_000)
 
     def plain() -> object:
         return np.argsort(-(splats.xyz @ ahead[:3].astype(np.float32)))
 
     peer = milliseconds(plain)
-    exact = milliseconds(lambda: done_here("splats_order.exact_order", xyz=splats.xyz, ahead=ahead))
+    exact = milliseconds(lambda: done_here("geometry.splats.order.exact_order", xyz=splats.xyz, ahead=ahead))
     quick = milliseconds(
         lambda: done_here(
-            "splats_order.quick_order", xyz=splats.xyz, worths=worth, clip=clip, ahead=ahead, budget=budget
+            "geometry.splats.order.quick_order", xyz=splats.xyz, worths=worth, clip=clip, ahead=ahead, budget=budget
         )
     )
     told = f"argsort of float32: {peer:.1f} ms"
@@ -184,8 +184,9 @@ class Plain:
     """Everything, every frame: instances of four corners with the same shader, sorted on the drawing thread."""
 
     def __init__(self, splats: Splats) -> None:
-        from widgets.viewport.drawing import gpu, shaders_splats
-        from widgets.viewport.drawing.splats_rows import Ids, Rows, packed_body, packed_tint
+        from widgets.viewport.drawing import gpu
+        from widgets.viewport.drawing.splats import shaders as shaders_splats
+        from widgets.viewport.drawing.splats.rows import Ids, Rows, packed_body, packed_tint
 
         self._gpu = gpu.acquire()
         self._splats, n = splats, len(splats.xyz)

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.formats.scene.common import refuse
 from engine.formats.scene.write import WRITERS, world
-from engine.geometry.splats_align import extent
+from engine.geometry.splats.align import extent
 from engine.payloads import Payload
 from engine.probes import camera_of
 from engine.scene import Field, Frustums, Lines, Mesh, Points, Scene, SceneFrames, Splats, Thing

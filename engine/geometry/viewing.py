@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.geometry import splats_pick
 from engine.geometry.coarse import coarse_faces as coarse_faces
 from engine.geometry.coarse import vertex_normals as vertex_normals
+from engine.geometry.splats import pick as splats_pick
 from engine.params import BadValue
 from engine.scene import Mesh, Points, Splats, Thing
 

@@ -10,8 +10,8 @@ from collections.abc import Generator, Sequence
 import numpy as np
 import torch
 
-from engine.geometry.splats_align import extent
-from engine.geometry.splats_values import alpha_of
+from engine.geometry.splats.align import extent
+from engine.geometry.splats.values import alpha_of
 from engine.nn.splatting import rasterise, view_at
 from engine.nn.splatting.fusion import fuse
 from engine.params import BadValue

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry.splats_harmonics import basis, degree_of
-from engine.geometry.splats_transform import in_world, rotations
-from engine.geometry.splats_values import alpha_of
+from engine.geometry.splats.harmonics import basis, degree_of
+from engine.geometry.splats.transform import in_world, rotations
+from engine.geometry.splats.values import alpha_of
 from engine.scene import Splats
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from engine.data.captures import still_life as life
 from engine.data.captures.still_life_splats import splats as still_life
 from engine.formats.scene import read_all
 from engine.formats.scene_export import SCENE_WRITERS
-from engine.geometry.splats_grade import Grade, graded
-from engine.geometry.splats_harmonics import basis
-from engine.geometry.splats_transform import UPRIGHT, quaternions, rotations, transformed
-from engine.geometry.splats_values import alpha_of
+from engine.geometry.splats.grade import Grade, graded
+from engine.geometry.splats.harmonics import basis
+from engine.geometry.splats.transform import UPRIGHT, quaternions, rotations, transformed
+from engine.geometry.splats.values import alpha_of
 from engine.params import BadValue
 from engine.payloads import Bars
 from engine.scene import Handles, Mesh, Scene, Splats

@@ -12,8 +12,8 @@ from widgets.viewport.lane import ViewLane
 
 if TYPE_CHECKING:
     from widgets.viewport.drawing.shot import Shot
-    from widgets.viewport.drawing.splats import Ask, SplatsItem
-    from widgets.viewport.drawing.splats_computed import Computed
+    from widgets.viewport.drawing.splats.computed import Computed
+    from widgets.viewport.drawing.splats.item import Ask, SplatsItem
 
 NORMALS_HERE = 20_000
 """Faces up to which vertex normals are worked out at once; more go to the view lane."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.captures import still_life as life
-from engine.geometry.splats_harmonics import basis
-from engine.geometry.splats_transform import UPRIGHT, quaternions, transformed
+from engine.geometry.splats.harmonics import basis
+from engine.geometry.splats.transform import UPRIGHT, quaternions, transformed
 from engine.scene import Splats
 
 Floats = NDArray[np.float64]

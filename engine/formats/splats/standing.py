@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from engine.formats.scene.common import Reading
-from engine.geometry.splats_transform import UPRIGHT, transformed
-from engine.geometry.splats_values import colours_of
+from engine.geometry.splats.transform import UPRIGHT, transformed
+from engine.geometry.splats.values import colours_of
 from engine.scene import Points, Splats, Thing
 
 STANDING = {"z": UPRIGHT, "y": np.diag([1.0, -1.0, -1.0, 1.0])}

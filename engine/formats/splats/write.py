@@ -20,7 +20,7 @@ from engine.formats.scene.common import Reading, refuse
 from engine.formats.splats import compressed, inria, splat, spz
 from engine.formats.splats.common import C0, COEFFICIENTS, SLICE, is_right, put_right
 from engine.formats.splats.standing import as_in_a_file, joined
-from engine.geometry.splats_order import morton_order
+from engine.geometry.splats.order import morton_order
 from engine.scene import Splats
 
 Encoder = Callable[[Splats], Iterator[bytes]]

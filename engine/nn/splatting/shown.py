@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.geometry import splats_order_cuda
+from engine.geometry.splats import order_cuda as splats_order_cuda
 from engine.nn.splatting.blending import blend
 from engine.nn.splatting.projection import Projected, project
 from engine.nn.splatting.view import View

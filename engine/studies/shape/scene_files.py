@@ -18,7 +18,7 @@ import torch
 from engine.formats.scene import SceneFileError, glimpse, named_apart, read, up_of
 from engine.formats.scene.write import world
 from engine.formats.splats import stood_up
-from engine.geometry.splats_align import extent
+from engine.geometry.splats.align import extent
 from engine.probes import Choice, Paths, probe
 from engine.scene import FILE_KINDS, Mesh, Points, Scene, Splats, Thing
 from engine.study import Study

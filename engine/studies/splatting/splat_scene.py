@@ -15,11 +15,11 @@ import torch
 
 from engine.data.captures.still_life_splats import splats as still_life
 from engine.formats.scene_shelf import Shelf, Together, stamp_of
-from engine.geometry.splats_align import Ground, extent, ground, levelled, plane_through
-from engine.geometry.splats_grade import Grade, graded
-from engine.geometry.splats_harmonics import degree_of
-from engine.geometry.splats_transform import UPRIGHT, in_world
-from engine.geometry.splats_values import QUANTITIES, alpha_of, seen, spread, values_of
+from engine.geometry.splats.align import Ground, extent, ground, levelled, plane_through
+from engine.geometry.splats.grade import Grade, graded
+from engine.geometry.splats.harmonics import degree_of
+from engine.geometry.splats.transform import UPRIGHT, in_world
+from engine.geometry.splats.values import QUANTITIES, alpha_of, seen, spread, values_of
 from engine.nn.splat_surface import surface
 from engine.params import BadValue
 from engine.payloads import Bars

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from engine.geometry.splats_align import extent, ground, levelled, plane_through
-from engine.geometry.splats_grade import LUMA, Grade, graded
-from engine.geometry.splats_harmonics import basis
+from engine.geometry.splats.align import extent, ground, levelled, plane_through
+from engine.geometry.splats.grade import LUMA, Grade, graded
+from engine.geometry.splats.harmonics import basis
 from engine.params import BadValue
 from tests.engine.geometry.test_splats_transform import directions, run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.geometry.splats_transform import UPRIGHT
+from engine.geometry.splats.transform import UPRIGHT
 from engine.nn.splatting import rasterise, view_at
 from engine.render.raster import Camera, render
 from engine.scene import Mesh, Splats

@@ -10,7 +10,8 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import multivariate_normal
 
-from engine.geometry import parts, splats_pick, viewing
+from engine.geometry import parts, viewing
+from engine.geometry.splats import pick as splats_pick
 from engine.scene import Mesh, Splats
 from tests.engine.geometry.test_splats_transform import covariances, run
 from tests.engine.geometry.test_viewing import screen

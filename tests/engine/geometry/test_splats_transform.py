@@ -10,8 +10,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
 
-from engine.geometry.splats_harmonics import basis, degree_of, turning
-from engine.geometry.splats_transform import (
+from engine.geometry.splats.harmonics import basis, degree_of, turning
+from engine.geometry.splats.transform import (
     UPRIGHT,
     in_world,
     product,

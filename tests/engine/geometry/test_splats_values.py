@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from engine.geometry import splats_values as values
+from engine.geometry.splats import values as values
 from engine.scene import Mesh, Points, Splats
 from tests.engine.geometry.test_splats_pick import splats
 from tests.engine.geometry.test_splats_transform import run

@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from engine.geometry import splats_order_cuda
+from engine.geometry.splats import order_cuda as splats_order_cuda
 from engine.lane import done_here
 from engine.nn.splatting import Picture, rasterise, shown, view_at
 from engine.scene import Splats

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PySide6.QtCore import QCoreApplication
 
-from engine.geometry import splats_order_cuda
+from engine.geometry.splats import order_cuda as splats_order_cuda
 from engine.nn.splatting import shown
 from engine.scene import Mesh
 from tests.widgets.viewport.some_splats import ball, one
@@ -20,10 +20,11 @@ from tests.widgets.viewport.test_splats_interop import Runtime
 from tests.widgets.viewport.test_splats_live import TALL, WIDE, canvas, look, on_screen, settled, until, whole
 from widgets.viewport.camera import Camera
 from widgets.viewport.canvas import Canvas
-from widgets.viewport.drawing import interop, splats_choice
+from widgets.viewport.drawing import interop
 from widgets.viewport.drawing.gpu import Gpu, Texture, acquire, release
-from widgets.viewport.drawing.splats_choice import COMPUTED, OPENGL, Choice, Stopwatch
-from widgets.viewport.drawing.splats_sent import Sent
+from widgets.viewport.drawing.splats import choice as splats_choice
+from widgets.viewport.drawing.splats.choice import COMPUTED, OPENGL, Choice, Stopwatch
+from widgets.viewport.drawing.splats.sent import Sent
 
 __all__ = ["canvas"]
 

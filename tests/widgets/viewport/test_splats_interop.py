@@ -11,10 +11,10 @@ import pytest
 import torch
 from OpenGL import GL
 
-from engine.geometry import splats_order_cuda
+from engine.geometry.splats import order_cuda as splats_order_cuda
 from engine.lane import done_here
 from widgets.viewport.drawing import gpu, interop
-from widgets.viewport.drawing.splats_rows import Ids
+from widgets.viewport.drawing.splats.rows import Ids
 
 AHEAD = np.array([0.6, -0.5, 0.62, 1.0])
 
@@ -64,18 +64,18 @@ def on_card(*numbers: int) -> splats_order_cuda.OnCard:
 def test_torch_sorts_as_numpy_does(monkeypatch: pytest.MonkeyPatch) -> None:
     xyz = np.random.default_rng(0).normal(size=(5000, 3)).astype(np.float32)
     xyz[1::3] = xyz[::3][: len(xyz[1::3])]  # many are equally far
-    plain = done_here("splats_order.exact_order", xyz=xyz, ahead=AHEAD)
+    plain = done_here("geometry.splats.order.exact_order", xyz=xyz, ahead=AHEAD)
     monkeypatch.setattr(splats_order_cuda, "card", lambda: torch.device("cpu"))
     for _ in range(2):
-        found = done_here("splats_order.exact_order", xyz=xyz, ahead=AHEAD)
+        found = done_here("geometry.splats.order.exact_order", xyz=xyz, ahead=AHEAD)
         assert np.array_equal(found.ids.host(), plain.ids)
         assert found.stretch == plain.stretch
         np.testing.assert_allclose(found.marks, plain.marks, rtol=1e-6)
         assert found.ids.host().dtype == np.uint32
     moved = xyz + np.float32(0.5)  # other places are not taken for those that are kept
-    again = done_here("splats_order.exact_order", xyz=moved, ahead=AHEAD)
+    again = done_here("geometry.splats.order.exact_order", xyz=moved, ahead=AHEAD)
     monkeypatch.undo()
-    assert np.array_equal(again.ids.host(), done_here("splats_order.exact_order", xyz=moved, ahead=AHEAD).ids)
+    assert np.array_equal(again.ids.host(), done_here("geometry.splats.order.exact_order", xyz=moved, ahead=AHEAD).ids)
     assert len(splats_order_cuda._places) <= splats_order_cuda.KEPT
 
 

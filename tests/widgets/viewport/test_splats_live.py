@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QCoreApplication
 from pytestqt.qtbot import QtBot
 
-from engine.geometry import splats_order
+from engine.geometry.splats import order as splats_order
 from engine.scene import Mesh, Splats
 from tests.widgets.viewport.some_splats import NEAR, OUTSIDE, PARTS, PLAIN, ball, one
 from widgets.viewport.camera import Camera, projection_matrix, view_matrix
 from widgets.viewport.canvas import Canvas
-from widgets.viewport.drawing import splats as items
-from widgets.viewport.drawing import splats_layer, splats_rows
+from widgets.viewport.drawing.splats import item as items
+from widgets.viewport.drawing.splats import layer as splats_layer
+from widgets.viewport.drawing.splats import rows as splats_rows
 
 WIDE, TALL = 120, 90
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.geometry import splats_order
+from engine.geometry.splats import order as splats_order
 from engine.lane import done_here
 from engine.scene import Splats
 
@@ -38,7 +38,7 @@ def test_the_exact_order_is_that_of_a_stable_sort_of_the_depths_and_leaves_out_w
     there = np.flatnonzero(depth > 0)
     wanted = there[np.argsort(-depth[there].astype(np.float64), kind="stable")]
     assert len(there) < len(xyz)
-    found = done_here("splats_order.exact_order", xyz=xyz, ahead=AHEAD)
+    found = done_here("geometry.splats.order.exact_order", xyz=xyz, ahead=AHEAD)
     assert found.ids.dtype == np.uint32
     assert np.array_equal(found.ids, wanted)
     assert found.swell == 1
@@ -46,7 +46,7 @@ def test_the_exact_order_is_that_of_a_stable_sort_of_the_depths_and_leaves_out_w
 
 def test_where_the_view_is_parallel_nothing_is_behind_the_eye() -> None:
     xyz, _, _ = cloud(1000)
-    found = done_here("splats_order.exact_order", xyz=xyz * 10, ahead=AHEAD, perspective=False)
+    found = done_here("geometry.splats.order.exact_order", xyz=xyz * 10, ahead=AHEAD, perspective=False)
     assert np.array_equal(np.sort(found.ids), np.arange(1000))
     assert (np.diff(depth_of(xyz * 10)[found.ids]) <= 0).all()
 
@@ -74,7 +74,7 @@ def test_sixteen_bits_tell_splats_apart_though_one_is_a_thousand_miles_away() ->
 
 def test_what_is_worth_most_comes_first() -> None:
     _, opacity, scales = cloud(5000)
-    worth = done_here("splats_order.worth", opacity=opacity, scales=scales)
+    worth = done_here("geometry.splats.order.worth", opacity=opacity, scales=scales)
     two = np.sort(scales.astype(np.float64), axis=1)[:, 1:].sum(axis=1)
     value = np.exp(two) / (1 + np.exp(-opacity.astype(np.float64)))
     assert np.array_equal(np.sort(worth.rank), np.arange(5000))
@@ -85,8 +85,8 @@ def test_what_is_worth_most_comes_first() -> None:
 
 def test_a_budget_takes_what_is_in_view_and_counts_most_on_screen() -> None:
     xyz, opacity, scales = cloud(6000)
-    worth = done_here("splats_order.worth", opacity=opacity, scales=scales)
-    found = done_here("splats_order.quick_order", xyz=xyz, worths=worth, clip=CLIP, ahead=AHEAD, budget=3000)
+    worth = done_here("geometry.splats.order.worth", opacity=opacity, scales=scales)
+    found = done_here("geometry.splats.order.quick_order", xyz=xyz, worths=worth, clip=CLIP, ahead=AHEAD, budget=3000)
     depth = depth_of(xyz)
     reach = np.empty(6000)
     reach[worth.rank] = worth.reach
@@ -102,7 +102,7 @@ def test_a_budget_takes_what_is_in_view_and_counts_most_on_screen() -> None:
     assert len(np.intersect1d(found.ids, wanted)) > 2990
     assert (np.diff(depth[found.ids]) < 1e-3).all()
     assert 1 < found.swell <= splats_order.MOST_SWOLLEN
-    whole = done_here("splats_order.quick_order", xyz=xyz, worths=worth, clip=CLIP, ahead=AHEAD, budget=6000)
+    whole = done_here("geometry.splats.order.quick_order", xyz=xyz, worths=worth, clip=CLIP, ahead=AHEAD, budget=6000)
     assert set(whole.ids.tolist()) == set(np.flatnonzero(seen).tolist())
     assert whole.swell == 1
 
@@ -135,7 +135,7 @@ def test_the_curve_visits_the_corners_of_a_cube_in_the_order_of_their_bits() -> 
     assert np.array_equal(shuffled[splats_order.morton_order(corners[shuffled])], np.arange(8))
 
 
-@pytest.mark.parametrize("job", ["splats_order._along", "_along", "splats_order.nothing"])
+@pytest.mark.parametrize("job", ["geometry.splats.order._along", "_along", "geometry.splats.order.nothing"])
 def test_only_public_functions_are_jobs(job: str) -> None:
     from engine.lane import function_of
 
@@ -146,9 +146,9 @@ def test_marks_are_the_depths_of_every_stretch() -> None:
     xyz = np.random.default_rng(0).normal(0, 1, (9000, 3)).astype(np.float32)
     ahead = np.array([0.3, -0.5, 0.8, 1.5])
     clip = np.array([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [*ahead[:3], 1.3], ahead])
-    worths = done_here("splats_order.worth", opacity=np.zeros(9000), scales=np.zeros((9000, 3)))
-    exact = done_here("splats_order.exact_order", xyz=xyz, ahead=ahead)
-    quick = done_here("splats_order.quick_order", xyz=xyz, worths=worths, clip=clip, ahead=ahead, budget=700)
+    worths = done_here("geometry.splats.order.worth", opacity=np.zeros(9000), scales=np.zeros((9000, 3)))
+    exact = done_here("geometry.splats.order.exact_order", xyz=xyz, ahead=ahead)
+    quick = done_here("geometry.splats.order.quick_order", xyz=xyz, worths=worths, clip=clip, ahead=ahead, budget=700)
     for found in (exact, quick):
         depth = xyz[found.ids] @ ahead[:3] + 1.5
         np.testing.assert_allclose(found.marks, depth[:: found.stretch], rtol=1e-5)

@@ -191,7 +191,7 @@ def test_a_picture_in_tiles_has_no_seams(canvas: Canvas, monkeypatch: pytest.Mon
 
 def test_an_ellipsoid_ends_at_its_deviations_and_faces_as_it_lies(canvas: Canvas) -> None:
     """A ball seen from near: its outline is wider than its radius, by the perspective, and its depth is a ball's."""
-    from widgets.viewport.drawing.splats import ELLIPSOID
+    from widgets.viewport.drawing.splats.item import ELLIPSOID
 
     radius = 0.4 * ELLIPSOID
     camera = Camera(eye=(0.0, -2.0, 0.0), fov=60.0)

@@ -25,9 +25,9 @@ from widgets.viewport.drawing.lines import ArrowsItem, HandlesItem, LinesItem
 from widgets.viewport.drawing.mesh import MeshItem
 from widgets.viewport.drawing.points import PointsItem
 from widgets.viewport.drawing.shot import Palette, Shot, seen, world_of
-from widgets.viewport.drawing.splats import Ask, SplatsItem
-from widgets.viewport.drawing.splats_among import Among
-from widgets.viewport.drawing.splats_computed import Computed
+from widgets.viewport.drawing.splats.among import Among
+from widgets.viewport.drawing.splats.computed import Computed
+from widgets.viewport.drawing.splats.item import Ask, SplatsItem
 from widgets.viewport.drawing.stage import Stage
 from widgets.viewport.drawing.streams import Item, rgba
 from widgets.viewport.style import Changes

@@ -20,7 +20,7 @@ from widgets.viewport.colours import rgb
 from widgets.viewport.drawing import shaders_over
 from widgets.viewport.drawing.gpu import Gpu, Target, Texture, free_all, set_flags
 from widgets.viewport.drawing.shot import Shot
-from widgets.viewport.drawing.splats_layer import Layer
+from widgets.viewport.drawing.splats.layer import Layer
 
 
 class Stage:

@@ -86,7 +86,9 @@ class ByValue(QWidget):
         names = [t.name for t in things]
         keep = names == [part for part in self._made_of if isinstance(part, str)]
         self._made_of = made_of
-        self._view.lane.ask("offered", "splats_values.offered", lambda found: self._offer(found, keep), things=things)
+        self._view.lane.ask(
+            "offered", "geometry.splats.values.offered", lambda found: self._offer(found, keep), things=things
+        )
 
     def _offer(self, found: list[Any], keep: bool) -> None:
         """What there is to look at; ``keep`` leaves the range where the things are the same as before, renewed."""
@@ -105,7 +107,7 @@ class ByValue(QWidget):
     def _ask_spread(self, keep: bool) -> None:
         self._say("Counting …")
         self._view.lane.ask(
-            "spread", "splats_values.value_spread", lambda spread: self._spread(spread, keep),
+            "spread", "geometry.splats.values.value_spread", lambda spread: self._spread(spread, keep),
             things=self._view.pickable(), quantity=self.quantity,
         )  # fmt: skip
 
@@ -120,7 +122,7 @@ class ByValue(QWidget):
             self._before = self._view.state
         self._settled = settled
         self._view.lane.ask(
-            "between", "splats_values.select_between", self._found, values=self._values, low=low, high=high,
+            "between", "geometry.splats.values.select_between", self._found, values=self._values, low=low, high=high,
         )  # fmt: skip
 
     def _found(self, found: Mapping[str, Bools]) -> None:

@@ -216,7 +216,7 @@ class Editing(QObject):
             self._ask("select_kept", "replace")
             return True
         if what == "floaters":
-            self._ask("splats_values.select_floaters", "replace")
+            self._ask("geometry.splats.values.select_floaters", "replace")
             return True
         acts: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
             "invert": ("inverted selection", lambda: select.inverted(marks, [t for t, _, _ in self._view.pickable()])),

@@ -24,7 +24,7 @@ _places: dict[int, tuple[Any, torch.Tensor]] = {}
 
 @dataclass(frozen=True, eq=False)
 class OnCard:
-    """Numbers int32 (M,) on a CUDA device, all work on which is done; ``marks`` as :class:`splats_order.Order` has
+    """Numbers int32 (M,) on a CUDA device, all work on which is done; ``marks`` as :class:`order.Order` has
     them."""
 
     tensor: torch.Tensor
@@ -63,7 +63,7 @@ def card() -> torch.device | None:
 
 
 def sorted_ids(xyz: ArrayLike, ahead: ArrayLike, perspective: bool, device: torch.device) -> OnCard:
-    """As :func:`splats_order.exact_order` has them: of what is in front of the eye, the farthest first."""
+    """As :func:`order.exact_order` has them: of what is in front of the eye, the farthest first."""
     import torch
 
     with torch.no_grad():

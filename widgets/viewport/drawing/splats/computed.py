@@ -14,9 +14,9 @@ from typing import Any
 from OpenGL import GL
 
 from widgets.viewport.drawing.shot import MARKED, Shot
-from widgets.viewport.drawing.splats import Ask, SplatsItem
-from widgets.viewport.drawing.splats_choice import COMPUTED, OPENGL, Stopwatch, choice
-from widgets.viewport.drawing.splats_layer import Layer
+from widgets.viewport.drawing.splats.choice import COMPUTED, OPENGL, Stopwatch, choice
+from widgets.viewport.drawing.splats.item import Ask, SplatsItem
+from widgets.viewport.drawing.splats.layer import Layer
 
 JOB = "nn.splatting.shown.picture"
 TRIES = 2

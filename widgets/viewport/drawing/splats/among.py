@@ -15,10 +15,10 @@ from OpenGL import GL
 from engine.lane import done_here
 from widgets.viewport.drawing.gpu import Gpu, set_flags
 from widgets.viewport.drawing.shot import Shot
-from widgets.viewport.drawing.splats import COST, Ask, SplatsItem
-from widgets.viewport.drawing.splats_computed import Computed
-from widgets.viewport.drawing.splats_layer import Layer
-from widgets.viewport.drawing.splats_made import Made
+from widgets.viewport.drawing.splats.computed import Computed
+from widgets.viewport.drawing.splats.item import COST, Ask, SplatsItem
+from widgets.viewport.drawing.splats.layer import Layer
+from widgets.viewport.drawing.splats.made import Made
 from widgets.viewport.drawing.stage import Stage
 
 

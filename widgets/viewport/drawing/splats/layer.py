@@ -11,10 +11,11 @@ from typing import Any
 
 from OpenGL import GL
 
-from widgets.viewport.drawing import shaders_over, shaders_splats
+from widgets.viewport.drawing import shaders_over
 from widgets.viewport.drawing.gpu import Gpu, Texture, free_all, set_flags
 from widgets.viewport.drawing.shot import Shot
-from widgets.viewport.drawing.splats_sent import Sent
+from widgets.viewport.drawing.splats import shaders as shaders_splats
+from widgets.viewport.drawing.splats.sent import Sent
 
 
 class Layer:

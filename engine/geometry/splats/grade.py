@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry.splats_harmonics import C0
+from engine.geometry.splats.harmonics import C0
 
 Floats = NDArray[np.float64]
 LUMA = np.array([0.2126, 0.7152, 0.0722])

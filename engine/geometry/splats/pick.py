@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry.splats_transform import rotations
-from engine.geometry.splats_values import alpha_of
+from engine.geometry.splats.transform import rotations
+from engine.geometry.splats.values import alpha_of
 from engine.scene import Splats
 
 Floats = NDArray[np.float64]

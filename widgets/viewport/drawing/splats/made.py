@@ -12,8 +12,8 @@ import ctypes
 import numpy as np
 from OpenGL import GL
 
-from widgets.viewport.drawing import shaders_splats
 from widgets.viewport.drawing.gpu import Buffer, Gpu, Program, Texture, Vao, free_all, set_flags
+from widgets.viewport.drawing.splats import shaders as shaders_splats
 
 ROW = 1024
 """Splats in a row of the textures."""

@@ -1,12 +1,8 @@
 """In what order Gaussians are drawn, and which of them when not all can be: depth keys, sorting, worth, Morton's curve.
 
-Pure functions of arrays that run on the view lane; a job is named ``splats_order.NAME`` there. On CUDA the exact order
-is made by :mod:`splats_order_cuda`. Knows no OpenGL and no network. Depth is measured along the viewing direction, as
-3-D Gaussian Splatting (Kerbl et al. 2023) sorts.
-
-Two keys: 16 bits of the logarithm of depth between percentiles, so that one splat a mile away does not put all others
-into one key, and the 32 bits of the depth itself in two passes, which is exact. numpy's stable sort of 16-bit numbers
-is a radix sort.
+Pure functions of arrays that run on the view lane; a job is named ``geometry.splats.order.NAME`` there. On CUDA the
+exact order is made by :mod:`order_cuda`. Knows no OpenGL and no network. Depth is measured along the viewing
+direction, as 3-D Gaussian Splatting (Kerbl et al. 2023) sorts.
 """
 
 from __future__ import annotations
@@ -18,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.geometry import splats_order_cuda
+from engine.geometry.splats import order_cuda as splats_order_cuda
 from engine.scene import Splats
 
 Ids = NDArray[np.uint32]

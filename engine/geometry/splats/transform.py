@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.geometry.splats_harmonics import degree_of, turning
+from engine.geometry.splats.harmonics import degree_of, turning
 from engine.params import BadValue
 from engine.scene import Splats
 

@@ -1,7 +1,7 @@
 """Gaussian splats among the things of a scene: in which order they are wanted, and how they are drawn. Sorts nothing.
 
 What is sent once are the textures of :mod:`splats_rows`; per camera only the splats' numbers, farthest first, which
-the view lane works out (``engine/geometry/splats_order.py``). Until the order for a picture is there, the picture
+the view lane works out (``engine/geometry/splats/order.py``). Until the order for a picture is there, the picture
 before stays.
 """
 
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from OpenGL import GL
 
 from engine.scene import Splats
-from widgets.viewport.drawing import shaders_over, shaders_splats
+from widgets.viewport.drawing import shaders_over
 from widgets.viewport.drawing.gpu import Gpu, Matrix, Program, Vao, free_all
 from widgets.viewport.drawing.shot import Array, Shot, world_of
-from widgets.viewport.drawing.splats_layer import Layer
-from widgets.viewport.drawing.splats_made import CHUNK, QUADS, ROW, Made, Quads
-from widgets.viewport.drawing.splats_rows import TEXELS, Ids, Rows, best_degree, packed_body, packed_tint, room_of
+from widgets.viewport.drawing.splats import shaders as shaders_splats
+from widgets.viewport.drawing.splats.layer import Layer
+from widgets.viewport.drawing.splats.made import CHUNK, QUADS, ROW, Made, Quads
+from widgets.viewport.drawing.splats.rows import TEXELS, Ids, Rows, best_degree, packed_body, packed_tint, room_of
 from widgets.viewport.drawing.streams import FlagPicture, Item, Plan
 from widgets.viewport.style import SPLATS_AS, Changes
 
@@ -193,7 +194,7 @@ class SplatsItem(Item):
         if not again and (quick or _same(ask.token, self._asked)):
             return None
         self._asked = ask.token
-        return Ask(f"splats_order.{ask.job}", ask.arguments, ask.token, f"order {self.thing.name}")
+        return Ask(f"geometry.splats.order.{ask.job}", ask.arguments, ask.token, f"order {self.thing.name}")
 
     def take(self, ask: Ask, answer: Any) -> None:
         """What came of a job; nothing, where other splats are shown by now."""

@@ -1,6 +1,6 @@
 """One number for each point or splat (opacity, size, neighbours ...), how those are spread, and who lies in a range.
 
-Pure functions of arrays; the view lane runs them by the names ``splats_values.NAME``, studies call them as they are.
+Pure functions of arrays; the view lane runs them as ``geometry.splats.values.NAME``, studies call them as they are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.geometry.splats_harmonics import C0
+from engine.geometry.splats.harmonics import C0
 from engine.scene import Points, Splats, Thing
 
 Floats = NDArray[np.float32]

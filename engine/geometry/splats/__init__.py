@@ -1,0 +1,1 @@
+"""Gaussians in space as numbers: their order, their values, picking, turning, grading, levelling. numpy."""

@@ -1,0 +1,1 @@
+"""Splats in OpenGL: numbers per splat into textures, a triangle each, a layer of their own."""
