@@ -137,9 +137,6 @@ def frame_rows(splats: Splats) -> list[Row]:
         Row(f"splats: {n:,}, settled after turning", whole * 1e3, "ms", told, whole * 1e3 / peer),
         Row(f"splats: {n:,}, longest pause of the window meanwhile", pause * 1e3, "ms"),
     ]  # fmt: skip
-    if large:  # the picture is made in the same way, and takes long
-        close(canvas)
-        return rows
     found = psnr(canvas, splats)
     close(canvas)
     return [*rows, Row(f"splats: {n:,}, settled picture against the engine's rasteriser", found, "dB", "",
