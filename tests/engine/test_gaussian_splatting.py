@@ -179,6 +179,17 @@ def test_the_view_holds_the_very_numbers_and_the_largest_where_there_are_too_man
     assert np.array_equal(few.opacity, g.opacity.detach().numpy()[[3, 1]])
 
 
+def test_where_not_all_are_shown_the_widest_and_fullest_are_and_it_is_said(still_life: CaptureSource) -> None:
+    session = built(still_life, count=1500, most=2000)
+    gaussians: Gaussians = session.study.gaussians  # type: ignore[attr-defined]
+    with torch.no_grad():
+        gaussians.opacity[:500] = -9.0  # hardly there: the first to go
+    scene = ask(session, "view", most=1000)
+    assert np.array_equal(scene.things[0].xyz, gaussians.xyz[500:].detach().numpy())
+    assert scene.notices == ("1,000 of 1,500 are shown and saved: raise most for all.",)
+    assert not ask(session, "view").notices
+
+
 def test_files_are_written_in_the_frame_of_the_captures_own_and_say_how_to_draw_them(
     still_life: CaptureSource, tmp_path: Path
 ) -> None:

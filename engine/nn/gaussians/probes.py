@@ -56,7 +56,9 @@ class SplatProbes(InspectorProbes, SurfaceProbe):
             3, 0, 3, text="Degree of the harmonics that are shown: at 0 colours are the same from all sides."
         ),
         size=Number(1.0, 0.05, 2.0, text="Ellipsoids are drawn so many times as large as they are."),
-        most=Number(300_000, 1000, 6_000_000, log=True, text="How many are shown: those that cover most come first."),
+        most=Number(
+            300_000, 1000, 6_000_000, log=True, text="How many are shown and saved: the widest and fullest first."
+        ),
         cameras=Toggle(False, text="Whether the cameras stand in the picture; a click on one looks through it."),
         points=Toggle(False, text="Whether the capture's sparse points are shown."),
     )
@@ -79,6 +81,7 @@ class SplatProbes(InspectorProbes, SurfaceProbe):
                 "opacity ≥ 0.5": float((opacity >= 0.5).sum()),
                 "median opacity": float(opacity.median()),
             },
+            notices=() if pick is None else (f"{most:,} of {len(g):,} are shown and saved: raise most for all.",),
             home=self._home(),
             world=self._world,
         )
