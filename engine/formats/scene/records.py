@@ -28,6 +28,8 @@ SLICE_BYTES = 1 << 19
 COMPILED_BYTES = 1 << 21
 """As much where numbers are picked by what is compiled: no slower, and Python's lock, which the window's thread holds
 while it paints, has to be waited for less often."""
+LEAST_SLICES = 64
+"""A file is read in so many slices at least, so that what a thread needs beside stays a small part of it."""
 RUN = 1 << 17
 """Records that a thread is given at once, a few milliseconds of work."""
 THREADS = 4
@@ -252,6 +254,7 @@ def _reader(
         size = 0
     elif _gather() is not None:
         size = max(256, COMPILED_BYTES // record.itemsize)
+    size = min(size, max(256, len(copies[0].out) // LEAST_SLICES))
     buffer = np.empty(size, record)
     fills = [copy.of(buffer) for copy in copies]
 
